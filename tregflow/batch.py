@@ -1,0 +1,212 @@
+"""A batch: a sheet and a template to a results folder.
+
+One file's number never depends on another's, on their order or on the number of workers. What does
+need all files together, and is said here: two rows that lead to the same events are both refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tregflow.errors import Finding
+from tregflow.io.fcs import read_fcs
+from tregflow.io.files import write_whole
+from tregflow.io.folder import Folder
+from tregflow.io.tables import table_bytes
+from tregflow.job import Ended, Job, gate_file, plan
+from tregflow.outcome import SCHEMA, Outcome
+from tregflow.pool import Work, run
+from tregflow.results import Pair, file_table, paired, population_table, treg_table
+from tregflow.study import Tube
+from tregflow.template import Template
+
+LIBRARIES = ("tregflow", "numpy", "scipy", "matplotlib")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be gated, with what, into which folder.
+
+    Parameters
+    ----------
+    template : Template
+        The stored hierarchy.
+    tubes : tuple of Tube
+        Rows of the sheet.
+    root : Path
+        What their file names are relative to.
+    out : Path
+        The results folder.
+    plots : bool
+        Whether to draw a page per sample.
+    workers : int
+        Processes at a time.
+    accept_changed : bool
+        Whether files whose content changed under their name are gated anew.
+    work : callable
+        What a worker does with a job.
+    """
+
+    template: Template
+    tubes: tuple[Tube, ...]
+    root: Path
+    out: Path
+    plots: bool = True
+    workers: int = 1
+    accept_changed: bool = False
+    work: Work = gate_file
+
+    def jobs(self) -> list[Job]:
+        """Return one job per tube."""
+        folder = Folder(self.out)
+        return [Job(tube, self.root / tube.file, self.template, folder, self.plots, self.accept_changed) for tube in self.tubes]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that has ended.
+
+    Parameters
+    ----------
+    pairs : tuple of (Tube, Outcome)
+        By sample name.
+    again : mapping of str to tuple of str
+        Why a sample was gated again, where it had an outcome before.
+    kept : frozenset of str
+        Samples whose earlier outcome still held.
+    strangers : tuple of str
+        Outcomes in the folder that the sheet does not name.
+    """
+
+    pairs: tuple[Pair, ...]
+    again: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kept: frozenset[str] = frozenset()
+    strangers: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> int:
+        """The exit status: 3 a fault of ours, 1 something refused or flagged, 0 all well."""
+        outcomes = [outcome for _, outcome in self.pairs]
+        if any(finding.code == "E-INTERNAL" for outcome in outcomes for finding in outcome.findings):
+            return 3
+        return 0 if all(outcome.is_clean for outcome in outcomes) else 1
+
+
+def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None) -> Batch:
+    """Gate every file of a sheet and publish the tables.
+
+    Parameters
+    ----------
+    request : Request
+        What, with what, where to.
+    seen : callable, optional
+        Called with each file as it ends.
+
+    Returns
+    -------
+    Batch
+
+    Raises
+    ------
+    InputError, OutputError, BusyError
+        The folder cannot be used; nothing was published.
+    """
+    started, folder = time.time(), Folder(request.out)
+    with folder.held():
+        ends = dict(_seen(run(request.jobs(), request.workers, request.work), seen))
+        outcomes = {sample: ended.outcome for sample, ended in ends.items()}
+        pairs = paired(request.tubes, _across(request, outcomes))
+        _publish(request, pairs, started)
+        strangers = folder.strangers(set(outcomes))
+    again = {sample: ended.why for sample, ended in ends.items() if ended.why}
+    return Batch(pairs, again, frozenset(name for name, ended in ends.items() if ended.kept), tuple(strangers))
+
+
+def plan_batch(request: Request) -> list[tuple[Tube, Ended]]:
+    """Return what `gate_batch` would do with each file, and why; writes nothing."""
+    return [(job.tube, plan(job)) for job in request.jobs()]
+
+
+def _seen(ends: Iterable[Ended], seen: Callable[[Ended], None]) -> Iterable[tuple[str, Ended]]:
+    for ended in ends:
+        seen(ended)
+        yield ended.outcome.sample, ended
+
+
+def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+    """Return the outcomes with what only shows when files are held against each other."""
+    twins = _twins(request, outcomes)
+    settled = {}
+    for tube in request.tubes:
+        outcome = outcomes[tube.sample]
+        if not tube.run and outcome.file.acquired:
+            outcome = outcome.adding(Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}"))
+        if others := twins.get(tube.sample):
+            outcome = outcome.refusing(Finding("E-TWICE", f"holds the same events as {' and '.join(others)}; which of them is "
+                                               "right, the sheet must say"))  # fmt: skip
+        settled[tube.sample] = outcome
+    return settled
+
+
+def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
+    paths = {tube.sample: (request.root / tube.file, tube.data_set) for tube in request.tubes}
+    twins: dict[str, list[str]] = {}
+    alike: dict[str, list[str]] = {}
+    for sample, outcome in sorted(outcomes.items()):
+        if outcome.file.print and outcome.file.events:
+            alike.setdefault(outcome.file.print, []).append(sample)
+    for first, second in (pair for group in alike.values() for pair in combinations(group, 2)):
+        if _same_events(paths[first], paths[second]):
+            twins.setdefault(first, []).append(second)
+            twins.setdefault(second, []).append(first)
+    return twins
+
+
+def _same_events(first: tuple[Path, int | None], second: tuple[Path, int | None]) -> bool:
+    records = [read_fcs(path, data_set=data_set).records for path, data_set in (first, second)]
+    return records[0].tobytes() == records[1].tobytes()
+
+
+def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
+    """Write the tables, then the record of the run, each whole; the record names the rest by hash."""
+    tables = {
+        "treg.csv": treg_table(pairs, request.template),
+        "populations.csv": population_table(pairs, request.template),
+        "files.csv": file_table(pairs),
+    }
+    for name, (columns, rows) in tables.items():
+        write_whole(request.out / name, table_bytes(columns, rows))
+    record = _record(request, pairs, started)
+    write_whole(request.out / "run.json", json.dumps(record, indent=1, ensure_ascii=False).encode() + b"\n")
+
+
+def _record(request: Request, pairs: tuple[Pair, ...], started: float) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "versions": {name: version(name) for name in LIBRARIES},
+        "environment": {"python": sys.version.split()[0], "system": platform.platform(), "machine": platform.machine(),
+                        "processors": os.cpu_count(), "linear algebra": _linear_algebra()},  # fmt: skip
+        "template": {"name": request.template.name, "sha256": request.template.hash, "content": request.template.content},
+        "inputs": {tube.sample: {"file": tube.file, "sha256": outcome.file.sha256} for tube, outcome in pairs},
+        "options": {"plots": request.plots, "jobs": request.workers, "accept_changed": request.accept_changed},
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+        "seconds": round(time.time() - started, 3),
+        "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}),
+    }
+
+
+def _linear_algebra() -> str:
+    built: Any = np.show_config(mode="dicts")
+    return str(built.get("Build Dependencies", {}).get("blas", {}).get("name", "unknown"))

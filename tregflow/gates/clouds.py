@@ -1,0 +1,365 @@
+"""Clouds: methods that place an outline on two axes, mostly of scatter.
+
+Scatter has no natural unit: instruments fill a tenth of the axis or all of it. Widths here are
+therefore shares of what the events span, never of the axis. Densities and moments are summed over
+the cells of a grid, which does not know in which order events came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+
+from tregflow.errors import GateError
+from tregflow.gates.cuts import Density, bell, counted, density, peaks, reach, silverman, trough
+from tregflow.gates.method import Found, Range
+from tregflow.gates.shapes import Ellipse, Polygon, Rectangle
+from tregflow.sample import Values
+from tregflow.view import Mask
+
+FEWEST = 100
+"""Events below which no cloud is looked for."""
+
+DEBRIS = 0.4
+"""A peak is debris if it lies below this share of the main cloud's position: fragments and
+platelets do, lymphocytes beside granulocytes do not."""
+FOOT = 3.0
+"""Standard deviations from a cloud's top to its lower foot."""
+
+STEPS = 8
+"""Area bins in which the ratio of single cells is followed."""
+ABOUT = 0.05
+"""Standard deviation of the ratio before it is known, as a share of it."""
+NEAR = 4.0
+"""Standard deviations around the last bin's ratio in which the next bin's is looked for."""
+FEWEST_NEAR = 30
+"""Events near the last bin's ratio below which that ratio is kept."""
+NARROWEST = 0.01
+"""Least standard deviation of the ratio, as a share of it."""
+NORMAL_MAD = 1.4826
+"""Standard deviation of a Gaussian by its median absolute deviation."""
+TALL = 0.2
+"""Share of the events in the middle of the area from which on a peak of the ratio may be single cells."""
+
+CELLS = 256
+"""Cells of the grid along either axis."""
+CORE = 0.8
+"""Share of a Gaussian cluster from which its covariance is found: few neighbours reach so far in."""
+CORE_DISTANCE = -2 * math.log(1 - CORE)
+"""Squared Mahalanobis distance within which that share of a Gaussian lies."""
+CORE_VARIANCE = (1 - (1 - CORE) * (1 + CORE_DISTANCE / 2)) / CORE
+"""Variance of a Gaussian's core by the Gaussian's: chi-square of 4 by that of 2 degrees of freedom."""
+WIDER = 2.0
+"""Standard deviation of the first core, kernels: wide enough to grow on a grid."""
+FINEST = 1.5
+"""Least standard deviation of the kernel, cells."""
+ROUNDS = 100
+"""Rounds of trimming after which a cluster has no border."""
+RIVAL = 0.9
+"""Density of a second cluster, by the first, from which on neither is dominant."""
+
+
+def debris_cut(points: Values, *, within: Range | None = None, smooth: float = 0.01) -> Found:
+    """Keep what scatters more forward light than debris does.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_events, 2)
+        Forward and side scatter of the parent population, axis lengths.
+    within : tuple of float, optional
+        ``(low, high)``, axis lengths: where on the first axis the cut may lie.
+    smooth : float, default 0.01
+        Standard deviation of the density kernel, as a share of what the events span; wider where
+        events are few.
+
+    Returns
+    -------
+    Found
+        A `Rectangle`, bounded only below on the first axis. Evidence: ``peaks`` (2 where debris has
+        a peak, 1 where it has none), ``depth`` (bottom of the valley by the lower peak; 0 for one
+        peak), ``main`` (position of the main cloud), ``events``.
+
+    Raises
+    ------
+    GateError
+        If the events are too few or have no peak.
+
+    Notes
+    -----
+    The main cloud is the peak that scatters most light in all, events times position, so that even
+    much debris is not taken for cells. Debris is a peak in the lowest 40 % of the way to it, or below
+    `within`. The cut is the emptiest place between debris and the next peak; without debris it is
+    the lower foot of the lowest peak, three standard deviations of its lower flank below its top.
+    """
+    _demand_events(points, "a debris cut")
+    forward = points[:, 0]
+    low, high = reach(forward)
+    seen = density(forward, max(smooth * (high - low), np.finfo(float).tiny))
+    tops = peaks(seen, prominence=0.1, share=0.01)
+    if not tops:
+        raise GateError(f"no peak among {counted(points)}")
+    main = _main(seen, tops)
+    fragments = sum(seen.at(top) < max(DEBRIS * main, within[0] if within else 0.0) for top in tops[:-1])
+    parting = trough(seen, tops[fragments - 1], tops[fragments], within) if fragments else None
+    cut = parting.middle if parting else _foot(seen, tops[fragments])
+    evidence = {"peaks": 2 if parting else 1, "depth": parting.evidence["depth"] if parting else 0.0,
+                "main": main, "events": len(points)}  # fmt: skip
+    return Found(Rectangle((cut, -math.inf), (math.inf, math.inf)), evidence)
+
+
+def _main(seen: Density, tops: Sequence[int]) -> float:
+    """Return the position of the peak that scatters most light in all."""
+    light = seen.shares(tops) * [seen.at(top) for top in tops]
+    return seen.at(tops[int(light.argmax())])
+
+
+def _foot(seen: Density, top: int) -> float:
+    centre, spread = bell(seen, top)
+    return centre - FOOT * spread
+
+
+def singlet_band(points: Values, *, width: float = 3.0) -> Found:
+    """Keep single cells: those whose height stands to their area as it does for most.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_events, 2)
+        Area and height of forward scatter, axis lengths.
+    width : float, default 3
+        Half the band's width, robust standard deviations of the single cells' ratio at that area.
+
+    Returns
+    -------
+    Found
+        A `Polygon` around the ratio of height to area, from below the smallest to above the largest
+        area. Evidence: ``ratio`` and ``spread`` (at the median area; the spread as a share of the
+        ratio), ``events``.
+
+    Raises
+    ------
+    GateError
+        If there are fewer than 100 events with an area and a height, or their ratio has no peak.
+
+    Notes
+    -----
+    The ratio is followed through eight bins of area, outwards from the middle, each time among the
+    events near the last bin's ratio: a bin full of doublets does not draw the band to them, and a
+    detector that is not linear is followed. Between bins the borders are straight. Beyond the lowest
+    bin the width goes with the square root of the area, as counting noise does; beyond the highest
+    with the area.
+    """
+    seen = points[(points > 0).all(axis=1)]
+    _demand_events(seen, "a singlet band")
+    area, ratios = seen[:, 0], seen[:, 1] / seen[:, 0]
+    edges = np.quantile(area, np.linspace(0, 1, STEPS + 1))
+    bins = np.searchsorted(edges[1:-1], area, side="right")
+    steps = [(float(np.median(area[bins == step])), ratios[bins == step]) for step in np.unique(bins)]
+    rungs = _followed(steps, _single(ratios[(area >= edges[STEPS // 2 - 1]) & (area <= edges[STEPS // 2 + 1])]))
+    middle = rungs[len(rungs) // 2]
+    evidence = {"ratio": middle.ratio, "spread": middle.spread / middle.ratio, "events": len(points)}
+    return Found(_outline(rungs, float(edges[0]), float(edges[-1]), width), evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rung:
+    """Where single cells lie at one area."""
+
+    area: float
+    ratio: float
+    spread: float
+
+
+def _single(ratios: Values) -> _Rung:
+    """Return the uppermost peak of the ratio: doublets lie below."""
+    scale = float(np.median(ratios))
+    seen = density(ratios / scale, 0.01)
+    tops = peaks(seen, prominence=0.1, share=TALL)
+    if not tops:
+        raise GateError(f"the ratio of height to area has no peak among {counted(ratios)}")
+    ratio = seen.at(tops[-1]) * scale
+    return _Rung(0.0, ratio, ABOUT * ratio)
+
+
+def _followed(steps: Sequence[tuple[float, Values]], start: _Rung) -> list[_Rung]:
+    """Return where single cells lie in each area bin, found outwards from the middle one."""
+    middle = len(steps) // 2
+    upwards = list(accumulate(steps[middle:], _next, initial=start))[1:]
+    downwards = list(accumulate(steps[:middle][::-1], _next, initial=upwards[0]))[1:]
+    return downwards[::-1] + upwards
+
+
+def _next(last: _Rung, step: tuple[float, Values]) -> _Rung:
+    area, ratios = step
+    near = ratios[np.abs(ratios - last.ratio) < NEAR * last.spread]
+    if len(near) < FEWEST_NEAR:
+        return replace(last, area=area)
+    ratio = float(np.median(near))
+    return _Rung(area, ratio, max(NORMAL_MAD * float(np.median(np.abs(near - ratio))), NARROWEST * ratio))
+
+
+def _outline(rungs: Sequence[_Rung], low: float, high: float, width: float) -> Polygon:
+    below, above = min(low, rungs[0].area) * 0.99, max(high, rungs[-1].area) * 1.05
+    widened = rungs[0].spread * math.sqrt(rungs[0].area / below)
+    band = [replace(rungs[0], area=below, spread=widened), *rungs, replace(rungs[-1], area=above)]
+    lower = [(rung.area, rung.area * (rung.ratio - width * rung.spread)) for rung in band]
+    upper = [(rung.area, rung.area * (rung.ratio + width * rung.spread)) for rung in band]
+    return Polygon((*lower, *reversed(upper)))
+
+
+def cluster(points: Values, *, share: float = 0.975, within: tuple[Range, Range] | None = None) -> Found:
+    """Keep the densest cloud, as an ellipse that follows it.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_events, 2)
+        Forward and side scatter of the parent population, axis lengths.
+    share : float, default 0.975
+        Fraction of a Gaussian cluster that the ellipse holds.
+    within : tuple of two (float, float), optional
+        ``(low, high)`` on each axis, axis lengths: where the cluster's densest place lies. The
+        ellipse may reach beyond.
+
+    Returns
+    -------
+    Found
+        An `Ellipse`. Evidence: ``share`` (of the events, inside the ellipse), ``rounds`` (of
+        trimming), ``events``.
+
+    Raises
+    ------
+    GateError
+        If the events are too few, if two places are of like density, or if the densest place is not
+        the middle of a cluster that ends.
+
+    Notes
+    -----
+    From the densest place outwards: centre and covariance of the events within the ellipse that
+    holds 60 % of a Gaussian with the last round's centre and covariance, the covariance divided by
+    what such trimming takes from a Gaussian's, until nothing changes. Neighbours farther out than
+    that count for nothing.
+    """
+    _demand_events(points, "a cluster")
+    grid = _gridded(points)
+    top = grid.top(grid.box(within))
+    centre, covariance, rounds = _trimmed(grid, top)
+    distance = -2 * math.log(1 - share)
+    ellipse = grid.ellipse(centre, covariance, distance)
+    inside = _squared(grid.cells, centre, covariance) <= distance
+    _demand_no_rival(grid, top, ~inside & grid.box(within))
+    return Found(ellipse, {"share": float(grid.counts[inside].sum() / len(points)), "rounds": rounds,
+                           "events": len(points)})  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Events counted in square cells; positions are in cells, shape (CELLS, CELLS, 2)."""
+
+    start: Values
+    step: Values
+    counts: Values
+    heights: Values
+    width: Values
+
+    @property
+    def cells(self) -> Values:
+        return np.moveaxis(np.indices(self.counts.shape), 0, -1).astype(np.float64)
+
+    def at(self, place: Values) -> Values:
+        position: Values = self.start + place * self.step
+        return position
+
+    def box(self, within: tuple[Range, Range] | None) -> Mask:
+        """Return which cells lie inside the window."""
+        low, high = np.transpose(within) if within else (-np.inf, np.inf)
+        positions = self.at(self.cells)
+        inside: Mask = ((positions >= low) & (positions <= high)).all(axis=-1)
+        return inside
+
+    def top(self, allowed: Mask) -> tuple[int, int]:
+        """Return the densest of the allowed cells."""
+        if not (allowed & (self.counts > 0)).any():
+            raise GateError(f"none of {self.counts.sum():,.0f} events lies in the window for the cluster")
+        row, column = np.unravel_index(np.where(allowed, self.heights, -1).argmax(), self.counts.shape)
+        return int(row), int(column)
+
+    def ellipse(self, centre: Values, covariance: Values, distance: float) -> Ellipse:
+        """Return an ellipse in axis lengths."""
+        scaled = covariance * np.outer(self.step, self.step)
+        return Ellipse(tuple(self.at(centre).tolist()), tuple(map(tuple, scaled.tolist())), distance)
+
+
+def _gridded(points: Values) -> _Grid:
+    inner = points[((points > points.min(axis=0)) & (points < points.max(axis=0))).all(axis=1)]
+    _demand_events(inner, "a cluster")
+    low, high = np.transpose([reach(inner[:, 0]), reach(inner[:, 1])])
+    if not (high > low).all():
+        raise GateError(f"{counted(points)} do not differ on both axes")
+    places = (inner - low) / (high - low) * CELLS
+    kept = places[((places >= 0) & (places <= CELLS)).all(axis=1)].astype(np.intp).clip(max=CELLS - 1)
+    flat = np.bincount(kept[:, 0] * CELLS + kept[:, 1], minlength=CELLS * CELLS)
+    counts = flat.reshape(CELLS, CELLS).astype(np.float64)
+    width = np.array([max(FINEST, silverman(counts.sum(axis=1 - axis))) for axis in (0, 1)])
+    step = (high - low) / CELLS
+    return _Grid(low + step / 2, step, counts, _smoothed(_smoothed(counts, width[0]).T, width[1]).T, width)
+
+
+def _smoothed(counts: Values, width: float) -> Values:
+    """Return the counts smoothed along the first axis."""
+    taps = math.ceil(3 * width)
+    padded = np.pad(counts, ((taps, taps), (0, 0)))
+    smooth = np.zeros_like(counts)
+    for tap in range(-taps, taps + 1):
+        smooth += math.exp(-0.5 * (tap / width) ** 2) * padded[taps + tap : taps + tap + len(counts)]
+    return smooth
+
+
+def _trimmed(grid: _Grid, top: tuple[int, int]) -> tuple[Values, Values, int]:
+    """Return centre and covariance, in cells, of the cluster around a cell, and the rounds it took."""
+    places = np.argwhere(grid.counts).astype(np.float64)
+    counts = grid.counts[grid.counts > 0]
+    centre, covariance = np.array(top, np.float64), np.diag((WIDER * grid.width) ** 2)
+    core = np.zeros(len(places), bool)
+    for done in range(1, ROUNDS + 1):
+        before, core = core, _squared(places, centre, covariance) <= CORE_DISTANCE
+        if (core == before).all():
+            return centre, covariance, done
+        centre, covariance = _moments(places[core], counts[core])
+    x, y = grid.at(np.array(top, np.float64))
+    raise GateError(f"the densest place, at ({x:.3g}, {y:.3g}), is not the middle of a cluster that ends")
+
+
+def _moments(places: Values, counts: Values) -> tuple[Values, Values]:
+    """Return the centre of a trimmed Gaussian and the covariance it had before trimming."""
+    events = counts.sum()
+    if events < FEWEST / 2:
+        raise GateError(f"{events:,.0f} events around the densest place, a cluster needs {FEWEST / 2:.0f}")
+    centre = (counts[:, None] * places).sum(axis=0) / events
+    x, y = (places - centre).T
+    xx, xy, yy = ((counts * product).sum() / events / CORE_VARIANCE for product in (x * x, x * y, y * y))
+    if xx * yy - xy**2 < 0.01:
+        raise GateError("the densest place has no width")
+    return centre, np.array([[xx, xy], [xy, yy]])
+
+
+def _squared(places: Values, centre: Values, covariance: Values) -> Values:
+    """Return squared Mahalanobis distances; shape (..., 2) in, (...) out."""
+    x, y = np.moveaxis(places - centre, -1, 0)
+    (xx, xy), (_, yy) = covariance
+    squared: Values = (yy * x * x - 2 * xy * x * y + xx * y * y) / (xx * yy - xy**2)
+    return squared
+
+
+def _demand_no_rival(grid: _Grid, top: tuple[int, int], elsewhere: Mask) -> None:
+    rival = np.where(elsewhere, grid.heights, 0.0)
+    if rival.max() >= RIVAL * grid.heights[top]:
+        ((x, y), (u, v)) = (grid.at(np.array(place, np.float64)) for place in (top, np.unravel_index(rival.argmax(), rival.shape)))
+        raise GateError(f"two places of like density, at ({x:.3g}, {y:.3g}) and ({u:.3g}, {v:.3g})")
+
+
+def _demand_events(points: Values, purpose: str) -> None:
+    if len(points) < FEWEST:
+        raise GateError(f"{counted(points)}, {purpose} needs {FEWEST}")

@@ -1,0 +1,411 @@
+"""Shapes: which events a gate contains, whoever placed it.
+
+Borders are those of Gating-ML 2.0: ``low <= x < high``; polygons even-odd with left and bottom
+edges in, right and top out; ellipses ``<=``. Coordinates are axis units. An interval's edge is
+taken back to linear units and the events are compared there; polygons and ellipses are first cut
+by their bounding box in linear units, and only what lies inside is brought to the axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from tregflow.sample import BLOCK, Rows, Values
+from tregflow.view import Mask, View
+
+SLACK = 1e-9
+"""Axis units (relative, in the file's own) by which a bounding box exceeds its shape: it must
+never decide an event."""
+
+Point = tuple[float, ...]
+
+
+class Shape(Protocol):
+    """A region of one population's axes."""
+
+    def contains(self, view: View) -> Mask:
+        """Return which of the view's rows lie inside."""
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+
+
+def members(shape: Shape, view: View) -> Rows:
+    """Return the view's rows that lie inside a shape."""
+    return view.rows[shape.contains(view)]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """``low <= x < high`` on one axis.
+
+    Parameters
+    ----------
+    low, high : float
+        Axis units; infinite where open.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie between the edges."""
+        return _between(view, 0, self.low, self.high)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"interval": {"low": _closed(self.low), "high": _closed(self.high)}}
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangle:
+    """``low <= x < high`` on every axis.
+
+    Parameters
+    ----------
+    low, high : tuple of float
+        One edge per axis, axis units; infinite where open.
+    """
+
+    low: Point
+    high: Point
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie between the edges of every axis."""
+        return _box(view, self.low, self.high)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"rectangle": {"low": [_closed(edge) for edge in self.low],
+                              "high": [_closed(edge) for edge in self.high]}}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Polygon:
+    """A polygon on two axes, even-odd; it may cross itself.
+
+    Parameters
+    ----------
+    vertices : tuple of (float, float)
+        Axis units, in order; the last joins the first.
+    """
+
+    vertices: tuple[tuple[float, float], ...]
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie inside."""
+        corners = np.array(self.vertices)
+        inside = _box(view, *_widened(corners.min(axis=0), corners.max(axis=0)))
+        inside[inside] = self.holds(view.at(inside).points())
+        return inside
+
+    def holds(self, points: Values) -> Mask:
+        """Return which points lie inside; shape (n_points, 2) in, (n_points,) out."""
+        inside = np.zeros(len(points), bool)
+        for start in range(0, len(points), BLOCK):
+            x, y = np.ascontiguousarray(points[start : start + BLOCK].T)
+            inside[start : start + BLOCK] = self._even_odd(x, y)
+        return inside
+
+    def _even_odd(self, x: Values, y: Values) -> Mask:
+        inside = np.zeros(len(x), bool)
+        for (x1, y1), (x2, y2) in zip(self.vertices, (self.vertices[-1], *self.vertices[:-1]), strict=True):
+            if y1 != y2:
+                crossing = (x2 - x1) * (y - y1) / (y2 - y1) + x1
+                inside ^= ((y1 > y) != (y2 > y)) & (x < crossing)
+        return inside
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"polygon": {"vertices": [list(vertex) for vertex in self.vertices]}}
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """``(x - centre)' covariance^-1 (x - centre) <= distance`` on one or more axes.
+
+    Parameters
+    ----------
+    centre : tuple of float
+        Axis units.
+    covariance : tuple of tuple of float
+        Symmetric and positive definite, axis units squared.
+    distance : float, default 1
+        Squared Mahalanobis distance of the border (Gating-ML's ``distanceSquare``).
+    """
+
+    centre: Point
+    covariance: tuple[Point, ...]
+    distance: float = 1.0
+
+    @cached_property
+    def _precision(self) -> Values:
+        return np.linalg.inv(np.array(self.covariance))
+
+    @property
+    def is_proper(self) -> bool:
+        """Whether the covariance is symmetric and positive definite."""
+        matrix = np.array(self.covariance)
+        return np.array_equal(matrix, matrix.T) and bool(np.linalg.eigvalsh(matrix).min() > 0)
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie inside or on the border."""
+        reach = np.sqrt(self.distance * np.diag(np.array(self.covariance)))
+        centre = np.array(self.centre)
+        inside = _box(view, *_widened(centre - reach, centre + reach))
+        inside[inside] = self.holds(view.at(inside).points())
+        return inside
+
+    def holds(self, points: Values) -> Mask:
+        """Return which points lie inside; shape (n_points, n_axes) in, (n_points,) out."""
+        away = points - np.array(self.centre)
+        squared = np.zeros(len(points))
+        for row, column in np.ndindex(self._precision.shape):
+            squared += self._precision[row, column] * away[:, row] * away[:, column]
+        return squared <= self.distance
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"ellipse": {"centre": list(self.centre), "covariance": [list(row) for row in self.covariance],
+                            "distance": self.distance}}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of a population gated before.
+
+    Parameters
+    ----------
+    population : str
+        Its name in the template.
+    """
+
+    population: str
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows are members."""
+        return view.belongs(self.population)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"members": self.population}
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    """Inside every part.
+
+    Parameters
+    ----------
+    parts : tuple of Shape
+        On the same axes.
+    """
+
+    parts: tuple[Shape, ...]
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie inside every part."""
+        inside = np.ones(len(view), bool)
+        for part in self.parts:
+            inside[inside] = part.contains(view.at(inside))
+        return inside
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"and": [part.to_mapping() for part in self.parts]}
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    """Inside at least one part.
+
+    Parameters
+    ----------
+    parts : tuple of Shape
+        On the same axes.
+    """
+
+    parts: tuple[Shape, ...]
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie inside at least one part."""
+        outside = np.ones(len(view), bool)
+        for part in self.parts:
+            outside[outside] = ~part.contains(view.at(outside))
+        return ~outside
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"or": [part.to_mapping() for part in self.parts]}
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Outside a part, inside the parent.
+
+    Parameters
+    ----------
+    part : Shape
+        What is left out.
+    """
+
+    part: Shape
+
+    def contains(self, view: View) -> Mask:
+        """Return which rows lie outside the part."""
+        return ~self.part.contains(view)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as a template writes it."""
+        return {"not": self.part.to_mapping()}
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """The whole parent: what a skipped gate leaves."""
+
+    def contains(self, view: View) -> Mask:
+        """Return every row."""
+        return np.ones(len(view), bool)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return the shape as outcomes write it."""
+        return {"everything": {}}
+
+
+def named(shape: Shape | None) -> tuple[str, ...]:
+    """Return the populations that a shape refers to."""
+    if isinstance(shape, Members):
+        return (shape.population,)
+    return tuple(name for part in parts(shape) for name in named(part))
+
+
+def parts(shape: Shape | None) -> tuple[Shape, ...]:
+    """Return what a combination combines."""
+    if isinstance(shape, (And, Or)):
+        return shape.parts
+    return (shape.part,) if isinstance(shape, Not) else ()
+
+
+def rounded(shape: Shape) -> Shape:
+    """Return a placed shape on a grid of 1e-6 axis lengths, so that every machine counts alike."""
+    if isinstance(shape, Interval):
+        return Interval(round(shape.low, 6), round(shape.high, 6))
+    if isinstance(shape, Rectangle):
+        return Rectangle(_on_grid(shape.low), _on_grid(shape.high))
+    if isinstance(shape, Polygon):
+        return Polygon(tuple((round(x, 6), round(y, 6)) for x, y in shape.vertices))
+    if isinstance(shape, Ellipse):
+        covariance = tuple(_on_grid(row, 12) for row in shape.covariance)
+        return Ellipse(_on_grid(shape.centre), covariance, round(shape.distance, 6))
+    raise TypeError(f"{type(shape).__name__} is not a shape that a method places")
+
+
+def _on_grid(point: Point, digits: int = 6) -> Point:
+    return tuple(round(float(value), digits) for value in point)
+
+
+def stretched(shape: Shape, units: Point) -> Shape:
+    """Return a placed shape with every axis multiplied: from axis lengths to the template's units."""
+    if isinstance(shape, Interval):
+        return Interval(shape.low * units[0], shape.high * units[0])
+    if isinstance(shape, Rectangle):
+        return Rectangle(_times(shape.low, units), _times(shape.high, units))
+    if isinstance(shape, Polygon):
+        return Polygon(tuple((x * units[0], y * units[1]) for x, y in shape.vertices))
+    if isinstance(shape, Ellipse):
+        covariance = tuple(_times(row, tuple(unit * units[axis] for unit in units))
+                           for axis, row in enumerate(shape.covariance))  # fmt: skip
+        return Ellipse(_times(shape.centre, units), covariance, shape.distance)
+    raise TypeError(f"{type(shape).__name__} is not a shape that a method places")
+
+
+def _times(point: Point, units: Point) -> Point:
+    return tuple(value * unit for value, unit in zip(point, units, strict=True))
+
+
+def from_mapping(written: Mapping[str, Any]) -> Shape:
+    """Return the shape that a checked mapping of one key describes.
+
+    Parameters
+    ----------
+    written : mapping
+        As `to_mapping` writes it; a text inside ``and``, ``or``, ``not`` names a population.
+    """
+    ((kind, settings),) = written.items()
+    return _READERS[kind](settings)
+
+
+def _part(written: str | Mapping[str, Any]) -> Shape:
+    return Members(written) if isinstance(written, str) else from_mapping(written)
+
+
+def _interval(settings: Mapping[str, Any]) -> Interval:
+    return Interval(*_edges([settings.get("low")], -math.inf), *_edges([settings.get("high")], math.inf))
+
+
+def _rectangle(settings: Mapping[str, Any]) -> Rectangle:
+    return Rectangle(_edges(settings["low"], -math.inf), _edges(settings["high"], math.inf))
+
+
+def _polygon(settings: Mapping[str, Any]) -> Polygon:
+    return Polygon(tuple((float(x), float(y)) for x, y in settings["vertices"]))
+
+
+def _ellipse(settings: Mapping[str, Any]) -> Ellipse:
+    covariance = tuple(tuple(map(float, row)) for row in settings["covariance"])
+    return Ellipse(tuple(map(float, settings["centre"])), covariance, float(settings.get("distance", 1)))
+
+
+_READERS: Mapping[str, Any] = {
+    "interval": _interval,
+    "rectangle": _rectangle,
+    "polygon": _polygon,
+    "ellipse": _ellipse,
+    "members": Members,
+    "and": lambda parts: And(tuple(map(_part, parts))),
+    "or": lambda parts: Or(tuple(map(_part, parts))),
+    "not": lambda part: Not(_part(part)),
+    "everything": lambda _: Everything(),
+}
+
+
+def _edges(written: Sequence[float | None], open_edge: float) -> Point:
+    return tuple(open_edge if edge is None else float(edge) for edge in written)
+
+
+def _closed(edge: float) -> float | None:
+    return edge if math.isfinite(edge) else None
+
+
+def _widened(low: Values, high: Values) -> tuple[Point, Point]:
+    slack = SLACK * np.maximum(1, np.maximum(np.abs(low), np.abs(high)))
+    return tuple(low - slack), tuple(high + slack)
+
+
+def _box(view: View, low: Point, high: Point) -> Mask:
+    """Return which rows lie between the edges, each axis looked at only where the last one held."""
+    inside = np.ones(len(view), bool)
+    for axis in range(len(low)):
+        inside[inside] = _between(view.at(inside), axis, low[axis], high[axis])
+    return inside
+
+
+def _between(view: View, axis: int, low: float, high: float) -> Mask:
+    scale, inside = view.scale(axis), np.ones(len(view), bool)
+    if math.isinf(low) and math.isinf(high) and not scale.positive:
+        return inside
+    x = view.linear(axis)
+    if scale.positive:
+        inside &= x > 0
+    if math.isfinite(low):
+        inside &= x >= scale.inverse(np.float64(low))
+    if math.isfinite(high):
+        inside &= x < scale.inverse(np.float64(high))
+    return inside

@@ -1,0 +1,271 @@
+"""Template x sample: the walk down the hierarchy, each gate inside its parent.
+
+A population's members are an index array into the file. A child looks only at its parent's
+members, so it cannot leave them and costs what they cost.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+import numpy as np
+
+from tregflow.errors import Finding, GateError
+from tregflow.gates import METHODS
+from tregflow.gates.method import Found
+from tregflow.gates.shapes import Ellipse, Everything, Interval, Shape, members, named, rounded, stretched
+from tregflow.grammar import is_cut, takes_window
+from tregflow.sample import Rows
+from tregflow.template import ROOT, Population, Template
+from tregflow.view import Bound, View
+
+Status = Literal["corrected", "fallback", "at bound", "moved", "found", "stored", "skipped", "refused"]
+
+NEAR = 0.02
+"""Axis lengths from the stored gate beyond which a found gate counts as moved: a tenth of a decade
+on a scale of four and a half."""
+
+Shapes = Mapping[str, Shape]
+NONE: Shapes = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One gate as it was placed.
+
+    Parameters
+    ----------
+    shape : Shape or None
+        Template coordinates; None where the gate is refused.
+    status : str
+        How the shape came about.
+    shift : float
+        Axis units from the stored gate; NaN where there is nothing to compare.
+    shift_decades : float
+        The same in decades; NaN on an axis that is not log-like.
+    of : str
+        The population on whose events it was placed; empty for a stored gate.
+    n_of : int
+        Events of that population.
+    evidence : mapping of str to float
+        What the method says of its own answer.
+    reason : str
+        Why it fell back, was skipped or refused.
+    """
+
+    shape: Shape | None
+    status: Status
+    shift: float = math.nan
+    shift_decades: float = math.nan
+    of: str = ""
+    n_of: int = 0
+    evidence: Mapping[str, float] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a gate may look at besides its parent's events.
+
+    Parameters
+    ----------
+    bound : Bound
+        The file.
+    members : mapping of str to ndarray of int
+        Populations gated so far.
+    references : mapping of str to Gated
+        Control tubes of the same run, gated, by tube name.
+    corrections : mapping of str to Shape
+        What a reviewer drew, by population.
+    """
+
+    bound: Bound
+    members: Mapping[str, Rows]
+    references: Mapping[str, Gated]
+    corrections: Shapes
+
+
+@dataclass(frozen=True, eq=False)
+class Gated:
+    """A file, gated.
+
+    Parameters
+    ----------
+    bound : Bound
+        The file under the template's marker names.
+    template : Template
+        What it was gated with.
+    placed : mapping of str to Placed
+        Every gate, in the template's order.
+    members : mapping of str to ndarray of int
+        Event numbers of every population and of the root; a refused population has none.
+    findings : tuple of Finding
+        What reading, binding and gating had to say.
+    """
+
+    bound: Bound
+    template: Template
+    placed: Mapping[str, Placed]
+    members: Mapping[str, Rows]
+    findings: tuple[Finding, ...]
+
+
+NO_REFERENCES: Mapping[str, Gated] = MappingProxyType({})
+
+
+def gate(
+    sample: Bound,
+    template: Template,
+    *,
+    references: Mapping[str, Gated] = NO_REFERENCES,
+    corrections: Shapes = NONE,
+) -> Gated:
+    """Gate one file with one template.
+
+    Parameters
+    ----------
+    sample : Bound
+        What `Template.bind` returned for the file.
+    template : Template
+        The stored hierarchy.
+    references : mapping of str to Gated, optional
+        Control tubes of the same run, gated.
+    corrections : mapping of str to Shape, optional
+        Shapes that a reviewer drew, by population.
+
+    Returns
+    -------
+    Gated
+
+    Examples
+    --------
+    >>> gated = gate(template.bind(sample), template)  # doctest: +SKIP
+    >>> len(gated.members["Treg"])  # doctest: +SKIP
+    1763
+    """
+    reached: dict[str, Rows] = {ROOT: sample.finite()}
+    placed: dict[str, Placed] = {}
+    for population in template.populations:
+        context = Context(sample, reached, references, corrections)
+        placed[population.name] = found = place(population, context)
+        if found.shape is not None:
+            view = sample.view(population.markers, reached[population.parent], reached)
+            reached[population.name] = members(found.shape, view)
+    said = (*sample.sample.findings, *sample.findings, *_left_out(sample, reached[ROOT]))
+    return Gated(sample, template, placed, reached, said)
+
+
+def place(population: Population, context: Context) -> Placed:
+    """Place one gate: what all gates share is applied here and nowhere else.
+
+    Parameters
+    ----------
+    population : Population
+        The gate and its axes.
+    context : Context
+        What it may look at.
+
+    Returns
+    -------
+    Placed
+    """
+    stored = population.gate.stored
+    if population.name in context.corrections:
+        return Placed(context.corrections[population.name], "corrected")
+    if (missing := _unreached(population, context)) is not None:
+        return Placed(None, "refused", reason=f"{missing} could not be placed")
+    if absent := [marker for marker in population.markers if marker not in context.bound.channels]:
+        return Placed(Everything(), "skipped", reason=f"no channel for {' and '.join(absent)}")
+    if not population.gate.method:
+        return Placed(stored, "stored")
+    try:
+        return _settled(population, context)
+    except GateError as error:
+        return Placed(stored, "refused" if stored is None else "fallback", reason=str(error))
+
+
+def _unreached(population: Population, context: Context) -> str | None:
+    """Return the first population that this one needs and that could not be placed."""
+    needed = [population.parent, population.gate.of or population.parent, *named(population.gate.stored)]
+    return next((name for name in needed if name not in context.members), None)
+
+
+def _settled(population: Population, context: Context) -> Placed:
+    """Run the method and apply what the template says of every method."""
+    gate, of = population.gate, population.gate.of or population.parent
+    view = context.bound.view(population.markers, context.members[of], context.members)
+    if len(view) < gate.least:
+        raise GateError(f"{of} has {len(view):,} events, {gate.least:,} are needed")
+    found = _found(population, view)
+    placed = Placed(found.shape, "found", of=of, n_of=len(view), evidence=found.evidence)
+    return _kept(placed, population, context.bound) if is_cut(gate.method) else _outlined(placed, population)
+
+
+def _found(population: Population, view: View) -> Found:
+    """Return what the method found, in the template's units, rounded so that every machine agrees."""
+    gate = population.gate
+    units = tuple(view.bound.unit(marker) for marker in population.markers)
+    settings = dict(gate.settings)
+    if is_cut(gate.method) and takes_window(gate.method):
+        settings["within"] = gate.within and tuple(edge / units[0] for edge in gate.within)
+    elif settings.get("within") is not None:
+        settings["within"] = _shrunk(settings["within"], units)
+    found = METHODS[gate.method](view.points() / np.array(units), **settings)
+    return replace(found, shape=stretched(rounded(found.shape), units))
+
+
+def _shrunk(window: tuple[float | tuple[float, float], ...], units: tuple[float, ...]) -> tuple[object, ...]:
+    """Return a window in axis lengths: one range of the first axis, or a range of each."""
+    if isinstance(window[0], tuple):
+        return tuple(tuple(edge / unit for edge in pair) for pair, unit in zip(window, units, strict=True))  # type: ignore[union-attr]
+    return tuple(edge / units[0] for edge in window)  # type: ignore[operator]
+
+
+def _kept(placed: Placed, population: Population, bound: Bound) -> Placed:
+    """Clamp a cut to its window, turn it to the side that is kept, and say how far it moved."""
+    gate, marker = population.gate, population.markers[0]
+    assert isinstance(placed.shape, Interval)
+    cut, status = _clamped(placed.shape.low, gate.within, bound.unit(marker))
+    shape = Interval(low=cut) if gate.keep == "above" else Interval(high=cut)
+    if gate.stored is None:
+        return replace(placed, shape=shape, status=status)
+    shift = cut - _edge(gate.stored)
+    far = abs(shift) > NEAR * bound.unit(marker)
+    moved: Status = "moved" if far and status == "found" else status
+    return replace(placed, shape=shape, status=moved, shift=shift, shift_decades=shift / bound.scales[marker].decade)
+
+
+def _clamped(cut: float, within: tuple[float, float] | None, unit: float) -> tuple[float, Status]:
+    if within is None:
+        return cut, "found"
+    low, high = within
+    grid = 1e-6 * unit
+    if cut <= low + grid:
+        return low, "at bound"
+    return (high, "at bound") if cut >= high - grid else (cut, "found")
+
+
+def _edge(stored: Shape) -> float:
+    assert isinstance(stored, Interval)
+    return stored.low if math.isfinite(stored.low) else stored.high
+
+
+def _outlined(placed: Placed, population: Population) -> Placed:
+    """Say how far the centre of an outline moved, where both are ellipses."""
+    stored, shape = population.gate.stored, placed.shape
+    if not (isinstance(stored, Ellipse) and isinstance(shape, Ellipse)):
+        return placed
+    return replace(placed, shift=math.dist(stored.centre, shape.centre))
+
+
+def _left_out(sample: Bound, root: Rows) -> list[Finding]:
+    lost, total = len(sample.sample) - len(root), len(sample.sample)
+    if not lost:
+        return []
+    code = "F-NONFINITE" if lost > total / 1000 else "N-NONFINITE"
+    return [Finding(code, f"{lost:,} of {total:,} events have a value that is not a finite number in a gated channel "
+                    "or in one mixed into it; they were left out of the root")]  # fmt: skip

@@ -1,0 +1,230 @@
+"""What a template may say: the document's models, built from the gates' own signatures.
+
+A gate method's settings are the keyword arguments of its function; nothing here names one. The
+same models check a template and make the JSON schema that lets an editor complete it.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import Strict as Strictness
+
+from tregflow.document import Strict
+from tregflow.gates import CLOUDS, CUTS, METHODS
+from tregflow.gates.method import Range
+from tregflow.transforms import TRANSFORMS
+
+Lenient = Strictness(strict=False)
+"""YAML has lists where values are tuples."""
+
+Pair = Annotated[tuple[float, float], Lenient]
+Edges = list[float | None]
+
+
+class IntervalWords(Strict):
+    """``low <= x < high`` on one axis, axis units; leave out an open edge."""
+
+    low: float | None = None
+    high: float | None = None
+
+
+class RectangleWords(Strict):
+    """``low <= x < high`` on each axis, axis units; null where open."""
+
+    low: Edges
+    high: Edges
+
+
+class PolygonWords(Strict):
+    """Corners in order, axis units."""
+
+    vertices: Annotated[list[Pair], Field(min_length=3)]
+
+
+class EllipseWords(Strict):
+    """Centre, covariance and squared distance of the border, axis units."""
+
+    centre: Annotated[list[float], Field(min_length=1)]
+    covariance: list[list[float]]
+    distance: Annotated[float, Field(gt=0)] = 1.0
+
+
+class OneKey(Strict):
+    """A mapping with exactly one of its keys."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_key(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and len(written) != 1:
+            raise ValueError(f"expected one key, got {', '.join(map(str, written)) or 'none'}")
+        return written
+
+    def spoken(self) -> tuple[str, Any]:
+        """Return the key that is there and its value."""
+        ((name, value),) = ((name, getattr(self, name)) for name in self.model_fields_set)
+        return name, value
+
+
+def _settings(function: Callable[..., Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(function, include_extras=True)
+    return {
+        name: (_listed(hints[name]), ... if given.default is given.empty else given.default)
+        for name, given in inspect.signature(function).parameters.items()
+        if given.kind is given.KEYWORD_ONLY
+    }
+
+
+def _listed(annotation: Any) -> Any:
+    """Return an annotation whose tuples may be written as lists."""
+    parts = tuple(map(_listed, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is tuple:
+        return Annotated[tuple[parts], Lenient]
+    if typing.get_origin(annotation) is Annotated or not parts:
+        return annotation
+    return typing.Union[parts]  # noqa: UP007 - made at run time
+
+
+def _words(function: Callable[..., Any], shared: type[BaseModel]) -> type[BaseModel]:
+    says = (inspect.getdoc(function) or "").partition("\n")[0]
+    own = _settings(function)
+    return create_model(f"{function.__name__}_settings", __base__=shared, __doc__=says, **own)
+
+
+class Shared(Strict):
+    """What every method may be told."""
+
+    of: str | None = Field(None, description="Population on whose events the gate is placed; the parent unless named.")
+    least: Annotated[int, Field(ge=2)] = Field(200, description="Fewest events to place it on; below, the stored gate.")
+    across: Literal["sample", "subject", "run"] = "sample"
+
+
+class CutShared(Shared):
+    """What every method on one axis may be told."""
+
+    keep: Literal["above", "below"] = Field(description="The side that the population is on.")
+    within: Pair | None = Field(None, description="The cut never leaves this window; axis units.")
+    stored: float | None = Field(None, description="The cut to fall back to; axis units.")
+
+
+def _gate_words() -> type[OneKey]:
+    """Return the model of a gate: one shape, one method, or a combination."""
+    shapes = {"interval": IntervalWords, "rectangle": RectangleWords, "polygon": PolygonWords, "ellipse": EllipseWords}
+    placed: dict[str, Any] = {name: (words | None, None) for name, words in shapes.items()}
+    outline = create_model("Outline", __base__=OneKey, **placed)
+    cloud_shared = create_model("CloudShared", __base__=Shared, stored=(outline | None, None))
+    for name, function in METHODS.items():
+        placed[name] = (_words(function, CutShared if name in CUTS else cloud_shared) | None, None)
+    part = Annotated[
+        Annotated[str, Tag("name")] | Annotated["Gate", Tag("gate")],  # noqa: F821 - defined below
+        Discriminator(lambda written: "name" if isinstance(written, str) else "gate"),
+    ]
+    parts = Annotated[list[part], Field(min_length=1)]
+    placed |= {"members": (str | None, None), "and": (parts | None, None), "or": (parts | None, None),
+               "not": (part | None, None)}  # fmt: skip
+    gate = create_model("Gate", __base__=OneKey, **placed)
+    gate.model_rebuild(_types_namespace={"Gate": gate})
+    return gate
+
+
+GateWords = _gate_words()
+
+
+def _scale_words() -> type[OneKey]:
+    words: dict[str, Any] = {}
+    for name, kind in TRANSFORMS.items():
+        hints = typing.get_type_hints(kind)
+        given = {part.name: (hints[part.name], ... if part.default is MISSING else part.default)
+                 for part in fields(kind)}  # fmt: skip
+        words[name] = (create_model(name, __base__=Strict, **given) | None, None)  # type: ignore[call-overload]
+    return create_model("Scale", __base__=OneKey, **words)
+
+
+ScaleWords = _scale_words()
+
+
+class MarkerWords(Strict):
+    """How a file may call a marker."""
+
+    aliases: list[str] = []
+    optional: bool = Field(False, description="If no detector carries it, its gates are skipped and the result says so.")
+
+
+class PopulationWords(Strict):
+    """A gate inside a parent."""
+
+    name: Annotated[str, Field(min_length=1)]
+    parent: str
+    markers: list[str] = []
+    gate: GateWords  # type: ignore[valid-type]
+    role: Literal["reference"] | None = None
+
+
+class MeasureWords(Strict):
+    """A percentage: the events of one population in per cent of another's."""
+
+    name: str
+    count: str
+    of: str
+
+
+class ReportWords(Strict):
+    """What the tables show."""
+
+    primary: MeasureWords
+    also: list[MeasureWords] = []
+    medians: dict[str, list[str]] = {}
+
+
+class LimitWords(Strict):
+    """How many events a population needs."""
+
+    refuse_below: Annotated[int, Field(ge=0)] = 0
+    review_below: Annotated[int, Field(ge=0)] = 0
+
+
+class ScalingWords(Strict):
+    """How stored values become scale values where files leave it open."""
+
+    gain: Literal["apply", "ignore"] | None = None
+    log_on_floats: Literal["refuse", "ignore", "apply"] = "refuse"
+
+
+class TemplateWords(Strict):
+    """A stored gating template."""
+
+    template: Literal[1]
+    name: Annotated[str, Field(min_length=1)]
+    markers: dict[str, MarkerWords]
+    compensation: str = Field(description="file, none, or the path of a table relative to the template.")
+    scales: dict[str, Literal["none"] | ScaleWords] = {}  # type: ignore[valid-type]
+    populations: Annotated[list[PopulationWords], Field(min_length=1)]
+    report: ReportWords
+    limits: dict[str, LimitWords] = {}
+    scaling: ScalingWords = ScalingWords()
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema of a template, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema",
+            **TemplateWords.model_json_schema(by_alias=True)}  # fmt: skip
+
+
+@cache
+def takes_window(method: str) -> bool:
+    """Whether a method looks at the window itself."""
+    return "within" in inspect.signature(METHODS[method]).parameters
+
+
+def is_cut(method: str) -> bool:
+    """Whether a method places an edge on one axis."""
+    return method in CUTS
+
+
+__all__ = ["CLOUDS", "GateWords", "Range", "TemplateWords", "is_cut", "schema", "takes_window"]

@@ -1,0 +1,1 @@
+"""Where the world begins: files in, files out."""

@@ -1,0 +1,251 @@
+"""TEXT: bytes to keywords (FCS 3.1, 3.2).
+
+The delimiter is the first byte. Twice in a row it is meant literally (FCS 3.1, 3.2.8); some writers
+mean an empty value by it instead, and only the whole segment tells which: both are read, and the
+reading with fewer contradictions is kept, the standard's on a tie.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tregflow.errors import Finding, refuse
+from tregflow.io.fcs.segments import Source, Span
+
+LARGEST_TEXT = 64 * 2**20
+"""Bytes of TEXT that are read at most."""
+
+MOST_WORDS = 1_000_000
+"""Keys and values that are split at most: 10,000 parameters with fifty keywords each."""
+
+REQUIRED = ("$PAR", "$DATATYPE", "$BYTEORD")
+"""What a sound TEXT of any version holds."""
+
+DECISIVE = re.compile(r"\$(TOT|PAR|BYTEORD|DATATYPE|MODE|BEGINDATA|ENDDATA|P\d+(B|R|E|N|G|DATATYPE))")
+"""Keywords that decide how events are read: two values of one are not forgiven."""
+
+STANDARD = re.compile(r"\$(P\d+[A-Z]{1,8}|[A-Z]{2,18})")
+"""What a keyword of the standard looks like; a value that does is a sign of words out of step."""
+
+BLANKS = " \t\r\n\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A TEXT segment as keywords.
+
+    Parameters
+    ----------
+    keywords : dict of str to str
+        Keys stripped and in upper case, ``$`` kept: a private ``P5N`` is not ``$P5N``.
+    findings : tuple of Finding
+        What departs from the standard and was understood nevertheless.
+    unclosed : str
+        The last key, where no delimiter closes its value: it may have lost its end.
+    """
+
+    keywords: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+    unclosed: str = ""
+
+
+def read_text(source: Source, span: Span, name: str = "TEXT") -> Text:
+    """Return the keywords of a TEXT segment; see `parse_text`."""
+    if span.length > LARGEST_TEXT:
+        raise refuse("E-TEXT", f"{name} has {span.length:,} bytes; at most {LARGEST_TEXT:,} are read")
+    return parse_text(source.read(span), name)
+
+
+def parse_text(raw: bytes, name: str = "TEXT") -> Text:
+    """Split a TEXT segment into keywords and values.
+
+    Parameters
+    ----------
+    raw : bytes
+        The segment; its first byte is the delimiter.
+    name : str
+        What to call it in findings.
+
+    Raises
+    ------
+    FileError
+        If it has no delimiter, too many of them, or says a decisive keyword twice and differently.
+    """
+    if not raw or not 1 <= raw[0] <= 126:
+        seen = f"byte {raw[0]}" if raw else "nothing"
+        raise refuse(
+            "E-TEXT", f"{name} begins with {seen} where its delimiter should be, a byte from 1 to 126"
+        )
+    if raw.count(raw[:1]) > MOST_WORDS:
+        raise refuse(
+            "E-TEXT", f"{name} has {raw.count(raw[:1]):,} delimiters; at most {MOST_WORDS:,} words are read"
+        )
+    words, findings, is_closed = _words(raw[1:], raw[:1], name)
+    keywords, more = _paired(words, name)
+    return Text(keywords, (*findings, *more), "" if is_closed or not keywords else list(keywords)[-1])
+
+
+def merged(primary: Text, supplement: Text) -> Text:
+    """Return primary TEXT with what the supplemental one adds; where they clash, the primary holds."""
+    clashes = [
+        key
+        for key, value in supplement.keywords.items()
+        if primary.keywords.get(key, value).strip(BLANKS) != value.strip(BLANKS)
+    ]
+    findings = [*primary.findings, *supplement.findings]
+    if clashes:
+        sentence = f"the supplemental TEXT gives other values for {keys_listed(clashes)}"
+        findings.append(Finding("F-SUPPLEMENT", f"{sentence}; those of the primary TEXT hold"))
+    return Text({**supplement.keywords, **primary.keywords}, tuple(findings), primary.unclosed)
+
+
+def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[Finding], bool]:
+    standard = _escaped(body, delimiter)
+    words, findings = standard, []
+    if delimiter * 2 in body:
+        words = min(standard, body.split(delimiter), key=_contradictions)
+        findings = [Finding("N-TEXT", sentence) for sentence in _doubts(standard, words, name)]
+    is_closed = not words[-1].strip(BLANKS.encode())
+    if not is_closed:
+        findings.append(Finding("N-TEXT", f"{name} does not end with its delimiter"))
+    if len(words) % 2 and not is_closed:
+        sentence = f"{name} has an odd number of words, {len(words):,}; the last one was left out"
+        findings.append(Finding("N-TEXT", sentence))
+    return words[: len(words) - len(words) % 2], findings, is_closed
+
+
+def _escaped(body: bytes, delimiter: bytes) -> list[bytes]:
+    """Split at single delimiters; pairs of them, from the left, are meant literally."""
+    words: list[bytes] = []
+    pieces: list[bytes] = []
+    for chunk in body.split(delimiter * 2):
+        first, *rest = chunk.split(delimiter)
+        pieces.append(first)
+        if rest:
+            words += [delimiter.join(pieces), *rest[:-1]]
+            pieces = rest[-1:]
+    return [*words, delimiter.join(pieces)]
+
+
+def _contradictions(words: Sequence[bytes]) -> int:
+    """Count what speaks against a split: keys that are empty or missing, values that look like keys."""
+    complete = len(words) - len(words) % 2
+    keys = [_decoded(word).strip(BLANKS).upper() for word in words[:complete:2]]
+    values = [_decoded(word) for word in words[1:complete:2]]
+    is_odd = len(words) % 2 and bool(words[-1].strip(BLANKS.encode()))
+    return (
+        is_odd
+        + keys.count("")
+        + sum(key not in keys for key in REQUIRED)
+        + sum(STANDARD.fullmatch(value.upper()) is not None for value in values)
+    )
+
+
+def _doubts(standard: list[bytes], chosen: list[bytes], name: str) -> Iterator[str]:
+    if chosen is not standard:
+        yield f"{name} holds empty values, which the standard forbids; they were read as empty"
+    elif _contradictions(standard):
+        yield f"{name} holds doubled delimiters and contradicts itself; it was split as the standard says"
+
+
+def _paired(words: list[bytes], name: str) -> tuple[dict[str, str], list[Finding]]:
+    keywords: dict[str, str] = {}
+    twice: list[str] = []
+    for raw_key, raw_value in zip(words[::2], words[1::2], strict=True):
+        key, value = _decoded(raw_key).strip(BLANKS).upper(), _decoded(raw_value)
+        if keywords.setdefault(key, value) != value:
+            twice.append(key)
+    _refuse_decisive(twice, keywords, name)
+    findings = [*_twice(twice, name), *_latin(words, name)]
+    return keywords, findings
+
+
+def _refuse_decisive(twice: Iterable[str], keywords: Mapping[str, str], name: str) -> None:
+    for key in twice:
+        if DECISIVE.fullmatch(key):
+            seen = f"first {shown(keywords[key])} and then something else"
+            raise refuse("E-TEXT", f"{name} says {key} twice, {seen}; export the file again")
+
+
+def _twice(keys: list[str], name: str) -> Iterator[Finding]:
+    if keys:
+        yield Finding(
+            "N-TEXT", f"{name} gives {keys_listed(keys)} twice, differently; the first one was kept"
+        )
+
+
+def _latin(words: list[bytes], name: str) -> Iterator[Finding]:
+    pairs = zip(words[::2], words[1::2], strict=True)
+    keys = [_decoded(key).strip(BLANKS) for key, value in pairs if _is_latin(value)]
+    if keys:
+        yield Finding(
+            "N-ENCODING", f"the value of {keys_listed(keys)} in {name} is not UTF-8 and was read as Latin-1"
+        )
+
+
+def _decoded(word: bytes) -> str:
+    try:
+        return word.decode("utf-8")
+    except UnicodeDecodeError:
+        return word.decode("latin-1")
+
+
+def _is_latin(word: bytes) -> bool:
+    try:
+        word.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
+
+
+def whole(value: str | None) -> int | None:
+    """Return the whole number that a value writes, or None."""
+    word = (value or "").strip(BLANKS)
+    return int(word) if re.fullmatch(r"[+-]?0*[0-9]{1,18}", word) else None
+
+
+def decimal(value: str | None) -> float | None:
+    """Return the finite number that a value writes, or None."""
+    word = (value or "").strip(BLANKS)
+    try:
+        number = float(word)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in word else None
+
+
+def required(keywords: Mapping[str, str], key: str) -> str:
+    """Return a keyword's value without blanks around it, or refuse the file for its absence."""
+    value = keywords.get(key, "").strip(BLANKS)
+    if not value:
+        raise refuse(
+            "E-KEYWORD", f"{key} is missing, and events cannot be read without it; export the file again"
+        )
+    return value
+
+
+def shown(value: str) -> str:
+    """Return a technical keyword's value for a message: quoted, printable, short."""
+    printable = "".join(letter if letter.isprintable() else "." for letter in value.strip(BLANKS))
+    return f'"{printable if len(printable) <= 24 else printable[:23] + "…"}"'
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Return names for a message, the first few of them where they are many."""
+    plain = [shown(name)[1:-1] for name in names[:most]]
+    rest = len(names) - len(plain)
+    return ", ".join(plain) + (f" and {rest} more" if rest else "")
+
+
+def keys_listed(keys: Sequence[str]) -> str:
+    """Return keys for a message: those of the standard by name, others only counted.
+
+    Where words are out of step a "key" is somebody's value.
+    """
+    known = [key for key in keys if STANDARD.fullmatch(key)]
+    private = len(keys) - len(known)
+    counted = [f"{private} private keyword{'s' if private > 1 else ''}"] if private else []
+    return " and ".join([*([listed(known)] if known else []), *counted])

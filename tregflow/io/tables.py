@@ -1,0 +1,252 @@
+"""Tables in and out: CSV in the dialects that laboratories have, and .xlsx in.
+
+Everything written goes through one writer, which keeps a spreadsheet from taking a text for a
+formula.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tregflow.errors import Finding, InputError, nearest
+from tregflow.io.files import write_whole
+from tregflow.sample import Spillover
+from tregflow.study import Row, Tube, tubes_from_rows
+
+DELIMITERS = ",;\t"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of text cells.
+
+    Parameters
+    ----------
+    name : str
+        The file's name.
+    columns : tuple of str
+        The header, stripped.
+    rows : tuple of Row
+        Rows that are not empty.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def read_table(path: Path, *, decimal: str = ".") -> Table:
+    """Read a table of text cells.
+
+    Parameters
+    ----------
+    path : Path
+        ``.xlsx``, or text in UTF-8 (with or without BOM) or Latin-1, separated by comma, semicolon
+        or tab.
+    decimal : {".", ","}
+        How its numbers are written; a decimal comma is never guessed.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        ``E-MISSING``, ``E-UNREADABLE``, ``E-TABLE``.
+    """
+    lines = _sheet_lines(path) if path.suffix.casefold() == ".xlsx" else _text_lines(path)
+    if not lines:
+        raise InputError(Finding("E-TABLE", "is empty", path.name))
+    columns = tuple(cell.strip() for cell in lines[0][1])
+    rows = [_row(number, cells, columns, path.name) for number, cells in lines[1:] if any(cell.strip() for cell in cells)]
+    return Table(path.name, columns, tuple(_pointed(row) if decimal == "," else row for row in rows))
+
+
+def read_sheet(path: Path, markers: Iterable[str], *, decimal: str = ".") -> tuple[Tube, ...]:
+    """Read a sample sheet.
+
+    Parameters
+    ----------
+    path : Path
+        See `read_table`.
+    markers : iterable of str
+        Markers of the template.
+    decimal : {".", ","}
+        How its numbers are written.
+
+    Returns
+    -------
+    tuple of Tube
+
+    Raises
+    ------
+    InputError
+        ``E-SHEET`` and what `read_table` raises.
+    """
+    table = read_table(path, decimal=decimal)
+    if not table.rows:
+        raise InputError(Finding("E-SHEET", "has a header and no rows", path.name))
+    return tubes_from_rows(table.rows, table.columns, table.name, markers)
+
+
+def read_spillover(path: Path, *, decimal: str = ".") -> Spillover:
+    """Read a spillover matrix: a header of detectors, then a row per fluorochrome.
+
+    Parameters
+    ----------
+    path : Path
+        See `read_table`. A first column of names is allowed and must repeat the header's order.
+    decimal : {".", ","}
+        How its numbers are written.
+
+    Returns
+    -------
+    Spillover
+
+    Raises
+    ------
+    InputError
+        ``E-SPILL`` and what `read_table` raises.
+    """
+    table = read_table(path, decimal=decimal)
+    labelled = bool(table.rows) and not _is_number(table.rows[0].cells.get(table.columns[0], ""))
+    names = table.columns[1:] if labelled else table.columns
+    if labelled:
+        _check_labels(table, names)
+    values = [[_number(row, name, table.name) for name in names] for row in table.rows]
+    if len(values) != len(names):
+        raise InputError(Finding("E-SPILL", f"has {len(values)} rows and {len(names)} columns of detectors; it must be square",
+                                 table.name))  # fmt: skip
+    return Spillover(names, np.array(values, dtype=np.float64).reshape(len(names), len(names)), table.name)
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """Write a CSV in UTF-8 with ``\\n`` line ends, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Where to.
+    columns : sequence of str
+        The header.
+    rows : iterable of mapping
+        Cells by column; a missing one, None and NaN are empty.
+    """
+    write_whole(path, table_bytes(columns, rows))
+
+
+def table_bytes(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+    """Return a CSV as `write_table` writes it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_written(row.get(column)) for column in columns] for row in rows)
+    return text.getvalue().encode()
+
+
+def _written(cell: object) -> str:
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, bool):
+        return "yes" if cell else ""
+    if isinstance(cell, float):
+        return f"{cell:.6f}".rstrip("0").rstrip(".") if abs(cell) < 1e15 else repr(cell)
+    if isinstance(cell, int):
+        return str(cell)
+    return f"'{cell}" if str(cell).startswith(FORMULA) else str(cell)
+
+
+def _text_lines(path: Path) -> list[tuple[int, list[str]]]:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name)) from None
+    except OSError as error:
+        raise InputError(Finding("E-UNREADABLE", str(error.strerror), path.name)) from None
+    if b"\0" in content:
+        raise InputError(Finding("E-TABLE", "holds NUL bytes; save it as CSV in UTF-8", path.name))
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return _split(text, path.name)
+
+
+def _split(text: str, name: str) -> list[tuple[int, list[str]]]:
+    header = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=header.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = []
+    try:
+        for cells in reader:
+            lines.append((reader.line_num, cells))
+    except csv.Error as error:
+        raise InputError(Finding("E-TABLE", f"{error}", f"{name}:{reader.line_num}")) from None
+    return lines
+
+
+def _sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    try:
+        cells = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
+    except FileNotFoundError:
+        raise InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name)) from None
+    except (CalamineError, OSError, IndexError) as error:
+        raise InputError(Finding("E-TABLE", f"is not a workbook that can be read ({error})", path.name)) from None
+    return [(number, [_cell(cell) for cell in row]) for number, row in enumerate(cells, 1)]
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
+
+
+def _row(number: int, cells: Sequence[str], columns: Sequence[str], name: str) -> Row:
+    if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+        raise InputError(Finding("E-TABLE", f"has {len(cells)} cells, the header {len(columns)}; put cells that hold the "
+                                 "separator in quotes", f"{name}:{number}"))  # fmt: skip
+    return Row(number, {column: cell.strip() for column, cell in zip(columns, cells, strict=False)})
+
+
+def _pointed(row: Row) -> Row:
+    return Row(row.line, {column: _with_point(cell) for column, cell in row.cells.items()})
+
+
+def _with_point(cell: str) -> str:
+    pointed = cell.replace(",", ".")
+    return pointed if cell.count(",") == 1 and _is_number(pointed) else cell
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(row: Row, column: str, name: str) -> float:
+    cell = row.cells.get(column, "")
+    if _is_number(cell):
+        return float(cell)
+    hint = "; if the comma is a decimal comma, say --decimal ," if "," in cell else ""
+    raise InputError(Finding("E-SPILL", f'"{cell}" is not a number{hint}', f"{name}:{row.line}:{column}"))
+
+
+def _check_labels(table: Table, names: Sequence[str]) -> None:
+    for row, name in zip(table.rows, names, strict=False):
+        label = row.cells[table.columns[0]]
+        if label.strip() != name.strip():
+            raise InputError(Finding("E-SPILL", f'row "{label}" stands where the header has "{name}"; rows and columns must '
+                                     f"be in the same order{nearest(label, names)}", f"{table.name}:{row.line}"))  # fmt: skip

@@ -1,0 +1,140 @@
+"""A simulated trial as a folder: FCS files, the sample sheet, and the truth beside them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tregflow.errors import Finding, InputError, OutputError
+from tregflow.io.fcs.writing import write_fcs
+from tregflow.simulate import DETECTORS, DYES, LABELS, TIMESTEP, Trial, Tube
+
+SHEET = "samples.csv"
+TRUTH = "truth.csv"
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def write_trial(trial: Trial, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write a trial, tube by tube; the sample sheet comes last.
+
+    Beside the FCS files stand ``samples.csv``, ``truth.csv`` (counts and percent of each file),
+    ``truth/SAMPLE.npy`` (uint8, one label per event, in file order) and ``truth/labels.json``
+    (what the labels mean).
+
+    Parameters
+    ----------
+    trial : Trial
+    folder : path
+        Made if it is missing; must be empty.
+
+    Returns
+    -------
+    list of Path
+        The FCS files, in the order of the sheet.
+
+    Raises
+    ------
+    InputError
+        If the folder holds something.
+    OutputError
+        If something cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        _make(folder)
+        written = [_write_tube(tube, folder) for tube in trial]
+        (folder / "truth" / "labels.json").write_text(json.dumps(LABELS, indent=1) + "\n")
+        _write_table(folder / TRUTH, (row for _, row in written))
+        _write_table(folder / SHEET, trial.rows)
+    except OSError as error:
+        sentence = f"{error.strerror}; the trial is not complete"
+        raise OutputError(Finding("E-WRITE", sentence, str(error.filename or folder))) from error
+    return [path for path, _ in written]
+
+
+def _make(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    inside = min((path.name for path in folder.iterdir()), default=None)
+    if inside:
+        sentence = f'the folder holds "{inside}" already; a trial is written to an empty or new folder'
+        raise InputError(Finding("E-OUT", sentence, str(folder)))
+    (folder / "truth").mkdir()
+
+
+def _write_tube(tube: Tube, folder: Path) -> tuple[Path, dict[str, str]]:
+    path = folder / tube.row["file"]
+    path.parent.mkdir(exist_ok=True)
+    write_fcs(
+        path,
+        [detector.name for detector in DETECTORS],
+        _columns(tube),
+        stains=[detector.stain for detector in DETECTORS],
+        ranges=[detector.range for detector in DETECTORS],
+        spillover=(DYES, tube.spillover),
+        keywords=_keywords(tube),
+    )
+    np.save(folder / "truth" / f"{tube.row['sample']}.npy", tube.truth.labels)
+    return path, _truth(tube)
+
+
+def _columns(tube: Tube) -> list[NDArray[Any]]:
+    """Return the channels, integers in the smallest type that holds their detector's range."""
+    if tube.values.dtype.kind == "f":
+        return list(tube.values.T)
+    return [
+        column.astype(np.min_scalar_type(detector.range - 1))
+        for column, detector in zip(tube.values.T, DETECTORS, strict=True)
+    ]
+
+
+def _keywords(tube: Tube) -> dict[str, str]:
+    voltages = {
+        f"$P{number}V": str(300 + 10 * number)
+        for number, detector in enumerate(DETECTORS, 1)
+        if detector.kind != "time"
+    }
+    return {
+        "$FIL": Path(tube.row["file"]).name,
+        "$CYT": "tregflow simulated cytometer",
+        "$CYTSN": "SIM1",
+        "$DATE": _date(tube.acquired),
+        "$TIMESTEP": str(TIMESTEP),
+        "$COM": "Simulated events; no person's cells",
+        "TUBE NAME": tube.row["tube"],
+        **voltages,
+    }
+
+
+def _date(day: date) -> str:
+    """Return a day as ``$DATE`` writes it, whatever the locale."""
+    return f"{day:%d}-{MONTHS[day.month - 1]}-{day.year}"
+
+
+def _truth(tube: Tube) -> dict[str, str]:
+    truth = tube.truth
+    return {
+        "sample": tube.row["sample"],
+        "file": tube.row["file"],
+        "tube": tube.row["tube"],
+        "events": str(truth.labels.size),
+        "live_singlets": str(int(truth.live_singlets.sum())),
+        "cd4": str(truth.cd4),
+        "treg": str(truth.tregs),
+        "percent": f"{truth.percent:.6f}" if truth.cd4 else "",
+    }
+
+
+def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
+    rows = list(rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)

@@ -1,0 +1,236 @@
+"""Outcome: all that is known of one file after gating, as one value that goes to disk and back.
+
+The tables are made from outcomes and from nothing else, so that a run that was interrupted, or ran
+on other workers, ends with the same tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from tregflow.checks import Judged, judge, placements, verdict
+from tregflow.errors import Finding
+from tregflow.gating import Gated, Placed
+from tregflow.populations import Count, count
+from tregflow.template import Template
+
+SCHEMA = 1
+"""Version of the outcome format and of every number in it: a change of either changes every key."""
+
+State = Literal["done", "control", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a file was, and what was done to it before gating.
+
+    Parameters
+    ----------
+    name : str
+        The file's name.
+    sha256 : str
+        Of the file, hexadecimal.
+    events : int
+        In the data set.
+    print : str
+        A fingerprint of DATA: two files with the same one may hold the same events.
+    acquired : str
+        ``$DATE`` and ``$CYTSN``, from which a run is guessed.
+    channels : mapping of str to str
+        ``$PnN`` by marker.
+    compensation : str
+        Source of the matrix, or ``none``.
+    scaling : mapping of str to str
+        How stored values of each bound channel became scale values.
+    """
+
+    name: str
+    sha256: str = ""
+    events: int | None = None
+    print: str = ""
+    acquired: str = ""
+    channels: Mapping[str, str] = field(default_factory=dict)
+    compensation: str = ""
+    scaling: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One file, gated or refused.
+
+    Parameters
+    ----------
+    sample : str
+        The row's name.
+    state : str
+        ``done``, ``control`` (read and bound, not gated) or ``refused``.
+    parts : mapping of str to str
+        Hash of everything that could change the outcome, by what it is.
+    file : Evidence
+        The file.
+    findings : tuple of Finding
+        About the file as a whole.
+    gates : mapping of str to mapping
+        Every gate as it was placed: shape in template coordinates, status, shift, evidence.
+    populations : tuple of mapping
+        Rows of the population table.
+    measures : tuple of mapping
+        Reported percentages with verdict and findings.
+    """
+
+    sample: str
+    state: State
+    parts: Mapping[str, str]
+    file: Evidence
+    findings: tuple[Finding, ...] = ()
+    gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    populations: tuple[Mapping[str, Any], ...] = ()
+    measures: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """SHA-256 over everything that could change the outcome."""
+        return hashlib.sha256(_canonical(dict(self.parts))).hexdigest()
+
+    @property
+    def verdict(self) -> str:
+        """The verdict of the primary measure; ``fail`` for a refused file, empty for a control."""
+        if self.state == "control":
+            return ""
+        return str(self.measures[0]["verdict"]) if self.measures else "fail"
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was refused or flagged, in any measure."""
+        said = [finding for finding in self.findings if finding.answer != "note"]
+        return not said and all(measure["verdict"] == "pass" for measure in self.measures)
+
+    def adding(self, *findings: Finding) -> Outcome:
+        """Return the outcome with more said about the file."""
+        return replace(self, findings=(*self.findings, *findings))
+
+    def refusing(self, finding: Finding) -> Outcome:
+        """Return the outcome without its numbers."""
+        return Outcome(self.sample, "refused", self.parts, self.file, (*self.findings, finding))
+
+    def to_bytes(self) -> bytes:
+        """Return the outcome as JSON, the same bytes for the same outcome."""
+        return _canonical({"schema": SCHEMA, "key": self.key, **_plain(asdict(self))}, indent=1) + b"\n"
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Outcome:
+        """Return the outcome that `to_bytes` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the content is not a whole outcome of this version.
+        """
+        written = json.loads(content)
+        if not isinstance(written, dict) or written.get("schema") != SCHEMA:
+            raise ValueError("not an outcome of this version")
+        key = written.pop("key")
+        outcome = _outcome(written)
+        if outcome.key != key:
+            raise ValueError("the key does not fit the outcome")
+        return outcome
+
+
+def done(sample: str, parts: Mapping[str, str], file: Evidence, gated: Gated) -> Outcome:
+    """Return the outcome of a gated file."""
+    judged = judge(gated)
+    said = (*gated.findings, *placements(gated))
+    return Outcome(sample, "done", parts, file, tuple(dict.fromkeys(said)),
+                   {name: _gate(placed) for name, placed in gated.placed.items()},
+                   tuple(map(_population, count(gated))), tuple(map(_measure, judged)))  # fmt: skip
+
+
+def parts_of(template: Template) -> dict[str, str]:
+    """Return the hash of everything in a template that could change an outcome, gate by gate.
+
+    Parameters
+    ----------
+    template : Template
+        The stored hierarchy.
+
+    Returns
+    -------
+    dict of str to str
+        By what it is, so that a re-run can say what changed.
+    """
+    content = template.content
+    parts = {f"template: {name}": _hash(content.get(name)) for name in
+             ("markers", "compensation", "scales", "report", "limits", "scaling")}  # fmt: skip
+    parts |= {f"template: gate {gate['name']}": _hash(gate) for gate in content["populations"]}
+    parts["template: matrix and order of gates"] = template.hash
+    return parts
+
+
+def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return what differs between the parts of two keys, the most telling first."""
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
+    whole = "template: matrix and order of gates"
+    return [name for name in names if name != whole or len(names) == 1]
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(_canonical(value)).hexdigest()[:16]
+
+
+def _canonical(value: Any, indent: int | None = None) -> bytes:
+    return json.dumps(value, sort_keys=indent is None, indent=indent, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _gate(placed: Placed) -> dict[str, Any]:
+    return {"shape": placed.shape.to_mapping() if placed.shape else None, "status": placed.status, "shift": placed.shift,
+            "shift_decades": placed.shift_decades, "of": placed.of, "n_of": placed.n_of,
+            "evidence": dict(placed.evidence), "reason": placed.reason}  # fmt: skip
+
+
+def _population(row: Count) -> dict[str, Any]:
+    return asdict(row)
+
+
+def _measure(judged: Judged) -> dict[str, Any]:
+    percent = judged.percent
+    return {"measure": percent.measure.name, "role": percent.measure.role, "numerator": percent.numerator,
+            "denominator": percent.denominator, "percent": percent.percent, "ci_low": percent.low, "ci_high": percent.high,
+            "verdict": judged.verdict, "findings": [asdict(finding) for finding in judged.findings]}  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    """Return values that JSON has: no number where there is none."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _outcome(written: dict[str, Any]) -> Outcome:
+    return Outcome(written["sample"], written["state"], written["parts"], Evidence(**written["file"]),
+                   findings_from(written["findings"]), written["gates"], tuple(written["populations"]),
+                   tuple(written["measures"]))  # fmt: skip
+
+
+def findings_from(written: Iterable[Mapping[str, str]]) -> tuple[Finding, ...]:
+    """Return findings from their mappings."""
+    return tuple(Finding(**finding) for finding in written)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """Return the codes of findings, once each, the gravest first."""
+    order = {"E": 0, "F": 1, "N": 2}
+    return " ".join(sorted(dict.fromkeys(finding.code for finding in findings), key=lambda code: order[code[0]]))
+
+
+def worst(outcomes: Iterable[Outcome]) -> str:
+    """Return the gravest verdict among outcomes."""
+    return verdict(finding for outcome in outcomes for finding in outcome.findings)

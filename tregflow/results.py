@@ -1,0 +1,104 @@
+"""Outcomes to the rows of the result tables: formats, and computes nothing.
+
+Rows are ordered by sample name, so that the order of the sheet and of the workers leaves no trace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tregflow.errors import Finding
+from tregflow.outcome import Outcome, findings_from, summary
+from tregflow.study import Tube
+from tregflow.template import Template
+
+Cells = dict[str, object]
+Pair = tuple[Tube, Outcome]
+
+TREG = ("subject", "visit", "collected", "sample", "run", "measure", "role", "numerator", "denominator", "percent",
+        "ci_low", "ci_high", "gate_low", "gate_high", "gate_stability", "verdict", "codes", "decision",
+        "reviewed_by")  # fmt: skip
+"""Columns of ``treg.csv``. Those of gate stability and of review are empty until they are computed."""
+
+POPULATIONS = ("sample", "subject", "visit", "run", "population", "path", "parent", "count", "percent_of_parent",
+               "status", "shift", "shift_decades", "reason", "is_reference")  # fmt: skip
+FILES = ("sample", "file", "subject", "visit", "tube", "run", "state", "verdict", "codes", "sentences", "events",
+         "channels", "scaling", "compensation", "sha256")  # fmt: skip
+
+
+def paired(tubes: Iterable[Tube], outcomes: Mapping[str, Outcome]) -> tuple[Pair, ...]:
+    """Return each tube with its outcome, by sample name, numbers within names in order of size."""
+    pairs = [(tube, outcomes[tube.sample]) for tube in tubes]
+    return tuple(sorted(pairs, key=lambda pair: (_natural(pair[0].sample), pair[0].sample)))
+
+
+def run_of(tube: Tube, outcome: Outcome) -> str:
+    """Return a tube's run: the sheet's, else the guess from date and cytometer."""
+    return tube.run or outcome.file.acquired
+
+
+def treg_table(pairs: Sequence[Pair], template: Template) -> tuple[list[str], list[Cells]]:
+    """Return columns and rows of ``treg.csv``: every full tube x every measure, always a row."""
+    rows = [cells for pair in pairs if pair[0].tube == "full" for cells in _treg_rows(pair, template)]
+    return [*TREG, *_own(pairs)], rows
+
+
+def population_table(pairs: Sequence[Pair], template: Template) -> tuple[list[str], list[Cells]]:
+    """Return columns and rows of ``populations.csv``: one row per gated sample and population."""
+    medians = [f"median_{marker}" for marker in template.medians]
+    rows = [cells for pair in pairs for cells in _population_rows(pair, template)]
+    return [*POPULATIONS, *medians, "template_sha256", "file_sha256", *_own(pairs)], rows
+
+
+def file_table(pairs: Sequence[Pair]) -> tuple[list[str], list[Cells]]:
+    """Return columns and rows of ``files.csv``: one row per input file."""
+    return [*FILES, *_own(pairs)], [_file_row(*pair) for pair in pairs]
+
+
+def _treg_rows(pair: Pair, template: Template) -> Iterator[Cells]:
+    tube, outcome = pair
+    common: Cells = {"subject": tube.subject, "visit": tube.visit, "collected": tube.collected, "sample": tube.sample,
+                     "run": run_of(tube, outcome), **tube.extra}  # fmt: skip
+    for place, measure in enumerate(template.measures):
+        told: Mapping[str, Any] = outcome.measures[place] if outcome.measures else {"verdict": "fail"}
+        findings = findings_from(told["findings"]) if outcome.measures else outcome.findings
+        yield {**common, **told, "measure": measure.name, "role": measure.role, "codes": summary(findings)}
+
+
+def _population_rows(pair: Pair, template: Template) -> Iterator[Cells]:
+    tube, outcome = pair
+    for counted in outcome.populations:
+        medians = {f"median_{marker}": value for marker, value in counted["medians"].items()}
+        yield {**tube.extra, **counted, **medians, "sample": tube.sample, "subject": tube.subject, "visit": tube.visit,
+               "run": run_of(tube, outcome), "template_sha256": template.hash,
+               "file_sha256": outcome.file.sha256}  # fmt: skip
+
+
+def _file_row(tube: Tube, outcome: Outcome) -> Cells:
+    file, said = outcome.file, every_finding(outcome)
+    return {**tube.extra, "sample": tube.sample, "file": tube.file, "subject": tube.subject, "visit": tube.visit,
+            "tube": tube.tube, "run": run_of(tube, outcome), "state": outcome.state, "verdict": outcome.verdict,
+            "codes": summary(said), "sentences": " | ".join(f"{finding.code} {finding.sentence}" for finding in said),
+            "events": file.events, "channels": _listed(file.channels), "scaling": _listed(file.scaling),
+            "compensation": file.compensation, "sha256": file.sha256}  # fmt: skip
+
+
+def every_finding(outcome: Outcome) -> tuple[Finding, ...]:
+    """Return all that was said of a file and of its measures, once each."""
+    of_measures = [finding for measure in outcome.measures for finding in findings_from(measure["findings"])]
+    return tuple(dict.fromkeys([*outcome.findings, *of_measures]))
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return "; ".join(f"{name} = {value}" for name, value in values.items())
+
+
+def _own(pairs: Sequence[Pair]) -> list[str]:
+    """Return the study's own columns, in the sheet's order."""
+    return list(dict.fromkeys(column for tube, _ in pairs for column in tube.extra if column.startswith("x_")))
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    return [(int(part) if part.isdigit() else -1, part.casefold()) for part in re.split(r"(\d+)", name)]

@@ -1,0 +1,278 @@
+"""Study: the rows of a sample sheet as values.
+
+One row is one FCS file. Identity is the row and the file's content, never ``$FIL``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tregflow.errors import Finding, InputError, nearest
+
+COLUMNS: Mapping[str, str] = {
+    "file": "path of the FCS file, relative to the sheet",
+    "sample": "name of the row in every output; made from the other columns where it is missing",
+    "subject": "as the study names the person",
+    "visit": "as the study names the visit",
+    "tube": "full, fmo:MARKER, single:MARKER, unstained or reference",
+    "run": "tubes acquired together share a run",
+    "collected": "ISO date of the draw",
+    "day0": "ISO date of the subject's first dose",
+    "part": "part of one stained tube",
+    "replicate": "replicate staining",
+    "supersedes": "sample that this tube replaces",
+    "reason": "why it replaces it",
+    "panel": "panel variant",
+    "material": "fresh or frozen",
+    "hours_to_stain": "hours from draw to staining",
+    "last_dose": "hours since the last dose",
+    "beads": "counting beads",
+    "volume_ul": "volume",
+    "lymphocytes": "lymphocytes per microlitre",
+    "data_set": "which data set of a file with several, counted from 1",
+}
+"""Columns that a sheet may have, beside ``channel:MARKER`` and ``x_…``."""
+
+UNBUILT = ("part", "supersedes")
+"""Columns that would change numbers and are not available in this version."""
+
+NUMBERS = ("hours_to_stain", "last_dose", "volume_ul", "lymphocytes")
+DATES = ("collected", "day0")
+GATED_TUBES = ("full", "reference")
+TUBES = re.compile(r"full|reference|unstained|(?:fmo|single):\S.*", re.IGNORECASE)
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Tube:
+    """One row of a sheet.
+
+    Parameters
+    ----------
+    sample : str
+        Its name in every output; unique, letters, digits, ``.``, ``_`` and ``-``.
+    file : str
+        As the sheet writes it.
+    subject, visit, run, collected : str
+        As the sheet writes them; empty where it does not.
+    tube : str
+        ``full``, ``reference``, ``unstained``, ``fmo:MARKER`` or ``single:MARKER``.
+    data_set : int or None
+        Counted from 1.
+    channels : mapping of str to str
+        ``$PnN`` by marker, where the sheet names one.
+    extra : mapping of str to str
+        Every other column, as written.
+    """
+
+    sample: str
+    file: str
+    subject: str = ""
+    visit: str = ""
+    run: str = ""
+    collected: str = ""
+    tube: str = "full"
+    data_set: int | None = None
+    channels: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_gated(self) -> bool:
+        """Whether the tube is gated; controls are only read and bound."""
+        return self.tube in GATED_TUBES
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table as it was read.
+
+    Parameters
+    ----------
+    line : int
+        Counted from 1, the header being 1.
+    cells : mapping of str to str
+        By column.
+    """
+
+    line: int
+    cells: Mapping[str, str]
+
+
+def tubes_from_rows(rows: Sequence[Row], columns: Sequence[str], name: str, markers: Iterable[str]) -> tuple[Tube, ...]:
+    """Return the tubes of a sheet, in its order.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Text cells.
+    columns : sequence of str
+        The header.
+    name : str
+        The sheet's name, for messages.
+    markers : iterable of str
+        Markers of the template, for ``channel:MARKER``.
+
+    Returns
+    -------
+    tuple of Tube
+
+    Raises
+    ------
+    InputError
+        ``E-SHEET``: every mistake with its row and column.
+    """
+    found = _Sheet(name, tuple(markers))
+    found.check_columns(columns)
+    for row in rows:
+        found.check_row(row)
+    found.raise_any()
+    names = _names(rows)
+    found.check_names(rows, names)
+    found.raise_any()
+    return tuple(map(_tube, rows, names))
+
+
+def tubes_from_files(files: Sequence[str]) -> tuple[Tube, ...]:
+    """Return tubes for files named on the command line: the sample is the file's stem."""
+    rows = [Row(place, {"file": file}) for place, file in enumerate(files, 1)]
+    return tuple(map(_tube, rows, _names(rows)))
+
+
+def stem(file: str) -> str:
+    """Return a file's name without folder and ending, in characters safe for any file system."""
+    base = re.split(r"[\\/]", file)[-1]
+    return safe(base[: base.rfind(".")] if "." in base[1:] else base)
+
+
+def safe(word: str) -> str:
+    """Return a word in letters, digits, ``.``, ``_`` and ``-``."""
+    kept = UNSAFE.sub("-", word).strip("-.")
+    return f"{kept}_" if DEVICES.match(kept) else kept
+
+
+class _Sheet:
+    """Gathers what is wrong with a sheet."""
+
+    def __init__(self, name: str, markers: tuple[str, ...]) -> None:
+        self.name, self.markers = name, markers
+        self.mistakes: list[Finding] = []
+
+    def add(self, line: int, column: str, sentence: str, code: str = "E-SHEET") -> None:
+        self.mistakes.append(Finding(code, sentence, f"{self.name}:{line}:{column}" if column else f"{self.name}:{line}"))
+
+    def raise_any(self) -> None:
+        if self.mistakes:
+            raise InputError(self.mistakes)
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        if "file" not in columns:
+            self.add(1, "file", f"there is no column file; the sheet has {', '.join(columns) or 'no columns'}")
+        for place, column in enumerate(columns):
+            if column in columns[:place]:
+                self.add(1, column, "this column is there twice")
+            elif column.startswith("channel:"):
+                self._check_marker(column)
+            elif column not in COLUMNS and not column.startswith("x_"):
+                self.add(1, column, f'"{column}" is not a column of a sheet'
+                         f"{nearest(column, COLUMNS) or '; name your own x_' + column}")  # fmt: skip
+
+    def _check_marker(self, column: str) -> None:
+        marker = column.removeprefix("channel:")
+        if self.markers and marker not in self.markers:
+            self.add(1, column, f'"{marker}" is not a marker of the template{nearest(marker, self.markers)}')
+
+    def check_row(self, row: Row) -> None:
+        cells = row.cells
+        if not cells.get("file"):
+            self.add(row.line, "file", "is empty; every row names a file")
+        if (tube := cells.get("tube", "")) and not TUBES.fullmatch(tube):
+            self.add(row.line, "tube", f'"{tube}" is not full, fmo:MARKER, single:MARKER, unstained or reference'
+                     + nearest(tube, ["full", "unstained", "reference", "fmo:", "single:"]))  # fmt: skip
+        for column in UNBUILT:
+            if cells.get(column):
+                self.add(row.line, column, f"{column} is not available in this version; gate the tubes in sheets of their own",
+                         "E-UNBUILT")  # fmt: skip
+        self._check_values(row)
+
+    def _check_values(self, row: Row) -> None:
+        for column in DATES:
+            if (word := row.cells.get(column, "")) and not _is_date(word):
+                self.add(row.line, column, f'"{word}" is not a date; write it as 2021-03-15')
+        for column in NUMBERS:
+            if (word := row.cells.get(column, "")) and not _is_number(word):
+                hint = "; if the comma is a decimal comma, say --decimal ," if "," in word else ""
+                self.add(row.line, column, f'"{word}" is not a number{hint}')
+        if (word := row.cells.get("data_set", "")) and not (word.isdigit() and int(word) > 0):
+            self.add(row.line, "data_set", f'"{word}" is not a data set; they are counted 1, 2, 3')
+        for column in ("sample", "subject", "visit", "run"):
+            if row.cells.get(column, "").startswith(("=", "+", "-", "@")):
+                self.add(row.line, column, "begins with a sign that a spreadsheet takes for a formula; name it otherwise")
+
+    def check_names(self, rows: Sequence[Row], names: Sequence[str]) -> None:
+        first: dict[str, Row] = {}
+        for row, name in zip(rows, names, strict=True):
+            if not name:
+                self.add(row.line, "sample", "no letter or digit is left of the name; write one in the column sample")
+            earlier = first.setdefault(name.casefold(), row)
+            if earlier is not row:
+                self.add(row.line, "", f"is the same sample as line {earlier.line} ({name}); tell them apart by run, "
+                         "replicate or sample, or take one out")  # fmt: skip
+
+
+def _is_date(word: str) -> bool:
+    try:
+        dt.date.fromisoformat(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return "_" not in word
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """Return a name per row: as given, else subject and visit, with tube, run and replicate where needed."""
+    names = [_base(row) for row in rows]
+    for column in ("run", "replicate"):
+        folded = [name.casefold() for name in names]
+        for place, row in enumerate(rows):
+            is_shared = folded.count(folded[place]) > 1 and not row.cells.get("sample")
+            if is_shared and row.cells.get(column):
+                names[place] = f"{names[place]}_{safe(row.cells[column])}"
+    return names
+
+
+def _base(row: Row) -> str:
+    cells = row.cells
+    if cells.get("sample"):
+        return safe(cells["sample"])
+    words = [safe(cells[column]) for column in ("subject", "visit") if cells.get(column)]
+    if not words:
+        return stem(cells["file"])
+    tube = cells.get("tube", "").casefold()
+    return "_".join([*words, safe(cells["tube"])] if tube not in {"", "full"} else words)
+
+
+def _tube(row: Row, name: str) -> Tube:
+    cells = row.cells
+    channels = {column.removeprefix("channel:"): word for column, word in cells.items()
+                if column.startswith("channel:") and word}  # fmt: skip
+    known = {"file", "sample", "subject", "visit", "run", "collected", "tube", "data_set"}
+    extra = {column: word for column, word in cells.items() if column not in known and not column.startswith("channel:")}
+    return Tube(name, cells["file"], cells.get("subject", ""), cells.get("visit", ""), cells.get("run", ""),
+                cells.get("collected", ""), _kind(cells.get("tube", "")), int(cells["data_set"]) if cells.get("data_set") else None,
+                channels, extra)  # fmt: skip
+
+
+def _kind(word: str) -> str:
+    kind, colon, marker = word.partition(":")
+    return (kind.casefold() or "full") + colon + marker

@@ -1,0 +1,138 @@
+"""What a gate sees: a file's columns under marker names, in the rows of a population.
+
+`Bound` is a file whose channels have been given the template's marker names, its compensation and
+its scales. `View` is some of its rows and some of its markers. Nothing is computed until it is
+asked for, and then only in these rows: a population costs what its parent's survivors cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tregflow.compensation import Compensation, compensate
+from tregflow.errors import Finding
+from tregflow.sample import Rows, Sample, Values
+from tregflow.transforms import Transform
+
+Mask = NDArray[np.bool_]
+NO_MEMBERS: Mapping[str, Rows] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A sample whose channels carry marker names.
+
+    Parameters
+    ----------
+    sample : Sample
+        The file.
+    channels : mapping of str to int
+        Channel of each marker that was found.
+    scales : mapping of str to Transform
+        Axis of each marker that was found.
+    compensation : Compensation or None
+        How raw detectors become compensated; None where values are used as they are.
+    findings : tuple of Finding
+        What binding had to say.
+    """
+
+    sample: Sample
+    channels: Mapping[str, int]
+    scales: Mapping[str, Transform]
+    compensation: Compensation | None = None
+    findings: tuple[Finding, ...] = ()
+
+    def view(self, markers: tuple[str, ...], rows: Rows, members: Mapping[str, Rows] = NO_MEMBERS) -> View:
+        """Return some rows under some markers."""
+        return View(self, markers, rows, members)
+
+    @cached_property
+    def used(self) -> tuple[int, ...]:
+        """Channels that a gate may look at: the bound ones and those mixed into them."""
+        mixed = self.compensation.detectors if self.compensation else ()
+        bound = set(self.channels.values())
+        return tuple(sorted(bound | (set(mixed) if bound & set(mixed) else set())))
+
+    @cached_property
+    def raw(self) -> Mapping[int, Values]:
+        """Scale values of the used channels, uncompensated; each shape (n_events,)."""
+        lifted = self.sample.columns(self.used)
+        lifted.flags.writeable = False
+        return dict(zip(self.used, lifted, strict=True))
+
+    def finite(self) -> Rows:
+        """Return the events whose values are finite in every used channel."""
+        unbroken = np.ones(len(self.sample), bool)
+        for column in self.raw.values():
+            if not np.isfinite(column.sum()):
+                unbroken &= np.isfinite(column)
+        return np.flatnonzero(unbroken)
+
+    def linear(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's compensated linear values; shape (n_rows,)."""
+        channel, compensation = self.channels[marker], self.compensation
+        if compensation is None or channel not in compensation.detectors:
+            return self.raw[channel].take(rows)
+        raw = [self.raw[detector] for detector in compensation.detectors]
+        return compensate(raw, compensation.weights(channel), rows)
+
+    def unit(self, marker: str) -> float:
+        """Return the length of a marker's axis: 1 on a scale, ``$PnR`` in the file's own units."""
+        if np.isfinite(self.scales[marker].decade) or self.scales[marker](np.ones(1))[0] != 1:
+            return 1.0
+        reach = self.sample.channels[self.channels[marker]].range
+        return reach if np.isfinite(reach) and reach > 0 else 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Some rows of a bound sample, under the markers of one population.
+
+    Parameters
+    ----------
+    bound : Bound
+        The sample.
+    markers : tuple of str
+        The axes, in the template's order.
+    rows : ndarray of int, shape (n_rows,)
+        Event numbers, ascending.
+    members : mapping of str to ndarray of int
+        Event numbers of the populations gated so far.
+    """
+
+    bound: Bound
+    markers: tuple[str, ...]
+    rows: Rows
+    members: Mapping[str, Rows] = field(default_factory=lambda: NO_MEMBERS)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def at(self, inside: Mask) -> View:
+        """Return the rows where `inside` holds."""
+        return replace(self, rows=self.rows[inside])
+
+    def linear(self, axis: int) -> Values:
+        """Return compensated linear values along one axis; shape (n_rows,)."""
+        return self.bound.linear(self.markers[axis], self.rows)
+
+    def scale(self, axis: int) -> Transform:
+        """Return the scale of one axis."""
+        return self.bound.scales[self.markers[axis]]
+
+    def points(self) -> Values:
+        """Return the events in axis units; shape (n_rows, n_axes)."""
+        columns = [self.scale(axis)(self.linear(axis)) for axis in range(len(self.markers))]
+        return np.column_stack(columns) if columns else np.empty((len(self), 0))
+
+    def belongs(self, population: str) -> Mask:
+        """Return which rows are members of a population gated before."""
+        flags = np.zeros(len(self.bound.sample), bool)
+        flags[self.members[population]] = True
+        return flags[self.rows]
