@@ -15,7 +15,7 @@ _HOMES = {
     "gate": "tregflow.gating",
     "Gated": "tregflow.gating",
     "count": "tregflow.populations",
-    "simulate": "tregflow.simulate",
+    "simulate": "tregflow.simulation",
     "TregflowError": "tregflow.errors",
 }
 

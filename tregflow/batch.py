@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from tregflow import __version__
 from tregflow.errors import Finding
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import write_whole
@@ -32,7 +33,7 @@ from tregflow.results import Pair, file_table, paired, population_table, treg_ta
 from tregflow.study import Tube
 from tregflow.template import Template
 
-LIBRARIES = ("tregflow", "numpy", "scipy", "matplotlib")
+LIBRARIES = ("numpy", "scipy", "matplotlib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +196,7 @@ def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
 def _record(request: Request, pairs: tuple[Pair, ...], started: float) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": {"tregflow": __version__, **{name: version(name) for name in LIBRARIES}},
         "environment": {"python": sys.version.split()[0], "system": platform.platform(), "machine": platform.machine(),
                         "processors": os.cpu_count(), "linear algebra": _linear_algebra()},  # fmt: skip
         "template": {"name": request.template.name, "sha256": request.template.hash, "content": request.template.content},

@@ -83,6 +83,8 @@ CODES: dict[str, str] = {
     "N-NONFINITE": "Events with a value that is not a finite number were left out of the root.",
     "N-MOVED": "A gate was found away from the stored one, within its bounds.",
     "N-RETRIED": "The process that gated this file died once; the file was gated again, alone.",
+    "N-GUESSED": "A column of a drafted sheet was guessed; look it through.",
+    "N-WINDOW": "A window in the template is wide.",
     "N-RUN-GUESSED": "The run was guessed from the date and cytometer in the file.",
     "N-NO-TIME": "The file has no time channel.",
 }

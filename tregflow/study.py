@@ -192,6 +192,8 @@ class _Sheet:
         if (tube := cells.get("tube", "")) and not TUBES.fullmatch(tube):
             self.add(row.line, "tube", f'"{tube}" is not full, fmo:MARKER, single:MARKER, unstained or reference'
                      + nearest(tube, ["full", "unstained", "reference", "fmo:", "single:"]))  # fmt: skip
+        if tube.endswith(":?"):
+            self.add(row.line, "tube", f'"{tube}" leaves the marker open; write which it is')
         for column in UNBUILT:
             if cells.get(column):
                 self.add(row.line, column, f"{column} is not available in this version; gate the tubes in sheets of their own",

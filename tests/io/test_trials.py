@@ -13,7 +13,7 @@ import pytest
 from tregflow.errors import InputError, OutputError
 from tregflow.io.fcs import read_fcs
 from tregflow.io.trials import write_trial
-from tregflow.simulate import DETECTORS, DYES, LABELS, TREG, Trial, simulate
+from tregflow.simulation import DETECTORS, DYES, LABELS, TREG, Trial, simulate
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["floats", "integers"])

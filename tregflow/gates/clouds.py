@@ -10,12 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
 
 import numpy as np
 
 from tregflow.errors import GateError
-from tregflow.gates.cuts import Density, bell, counted, density, peaks, reach, silverman, trough
+from tregflow.gates.cuts import (
+    Density,
+    Fraction,
+    Positive,
+    bell,
+    counted,
+    density,
+    peaks,
+    reach,
+    silverman,
+    trough,
+)
 from tregflow.gates.method import Found, Range
 from tregflow.gates.shapes import Ellipse, Polygon, Rectangle
 from tregflow.sample import Values
@@ -24,6 +34,9 @@ from tregflow.view import Mask
 FEWEST = 100
 """Events below which no cloud is looked for."""
 
+RIM = 0.005
+"""Share of events at either end of an axis that does not count for its span."""
+
 DEBRIS = 0.4
 """A peak is debris if it lies below this share of the main cloud's position: fragments and
 platelets do, lymphocytes beside granulocytes do not."""
@@ -31,19 +44,25 @@ FOOT = 3.0
 """Standard deviations from a cloud's top to its lower foot."""
 
 STEPS = 8
-"""Area bins in which the ratio of single cells is followed."""
+"""Most area bins in which the ratio of single cells is followed: a polygon of twenty corners."""
+FEWEST_IN_STEP = 50
+"""Events that an area bin should hold; fewer events make fewer bins."""
+TALL = 0.2
+"""Share of the events of a middle bin from which on a peak of the ratio may be single cells."""
 ABOUT = 0.05
 """Standard deviation of the ratio before it is known, as a share of it."""
 NEAR = 4.0
-"""Standard deviations around the last bin's ratio in which the next bin's is looked for."""
-FEWEST_NEAR = 30
-"""Events near the last bin's ratio below which that ratio is kept."""
+"""Standard deviations around the expected ratio in which the next bin's is looked for."""
+FEWEST_NEAR = 20
+"""Events near the expected ratio below which the last bin's is kept."""
 NARROWEST = 0.01
 """Least standard deviation of the ratio, as a share of it."""
+BEND = (-1.0, 0.5)
+"""Powers of the area that the ratio may follow: at -1 the height does not depend on the area."""
 NORMAL_MAD = 1.4826
 """Standard deviation of a Gaussian by its median absolute deviation."""
-TALL = 0.2
-"""Share of the events in the middle of the area from which on a peak of the ratio may be single cells."""
+
+EVERYWHERE = (-math.inf, math.inf)
 
 CELLS = 256
 """Cells of the grid along either axis."""
@@ -59,11 +78,13 @@ FINEST = 1.5
 """Least standard deviation of the kernel, cells."""
 ROUNDS = 100
 """Rounds of trimming after which a cluster has no border."""
+EVEN = 0.95
+"""Share of all events in a cluster's core from which on they are no cluster but evenly spread."""
 RIVAL = 0.9
 """Density of a second cluster, by the first, from which on neither is dominant."""
 
 
-def debris_cut(points: Values, *, within: Range | None = None, smooth: float = 0.01) -> Found:
+def debris_cut(points: Values, *, within: Range | None = None, smooth: Positive = 0.01) -> Found:
     """Keep what scatters more forward light than debris does.
 
     Parameters
@@ -97,8 +118,10 @@ def debris_cut(points: Values, *, within: Range | None = None, smooth: float = 0
     """
     _demand_events(points, "a debris cut")
     forward = points[:, 0]
-    low, high = reach(forward)
-    seen = density(forward, max(smooth * (high - low), np.finfo(float).tiny))
+    low, high = reach(forward, rim=RIM, beyond=0)
+    if high == low:
+        raise GateError(f"{counted(points)} do not differ in forward scatter")
+    seen = density(forward, smooth * (high - low))
     tops = peaks(seen, prominence=0.1, share=0.01)
     if not tops:
         raise GateError(f"no peak among {counted(points)}")
@@ -122,7 +145,7 @@ def _foot(seen: Density, top: int) -> float:
     return centre - FOOT * spread
 
 
-def singlet_band(points: Values, *, width: float = 3.0) -> Found:
+def singlet_band(points: Values, *, width: Positive = 3) -> Found:
     """Keep single cells: those whose height stands to their area as it does for most.
 
     Parameters
@@ -146,22 +169,19 @@ def singlet_band(points: Values, *, width: float = 3.0) -> Found:
 
     Notes
     -----
-    The ratio is followed through eight bins of area, outwards from the middle, each time among the
-    events near the last bin's ratio: a bin full of doublets does not draw the band to them, and a
-    detector that is not linear is followed. Between bins the borders are straight. Beyond the lowest
-    bin the width goes with the square root of the area, as counting noise does; beyond the highest
-    with the area.
+    The ratio is found in the two middle bins of area, as its uppermost peak, for doublets lie
+    below; from there it is followed outwards, bin by bin, among the events near where the last two
+    bins point. So a bin full of doublets does not draw the band to them, and a detector that is not
+    linear is followed. Between bins the borders are straight. Beyond the lowest bin the width goes
+    with the square root of the area, as counting noise does; beyond the highest with the area.
     """
-    seen = points[(points > 0).all(axis=1)]
+    seen = points[(points[:, 0] > 0) & (points[:, 1] > 0)]
     _demand_events(seen, "a singlet band")
-    area, ratios = seen[:, 0], seen[:, 1] / seen[:, 0]
-    edges = np.quantile(area, np.linspace(0, 1, STEPS + 1))
-    bins = np.searchsorted(edges[1:-1], area, side="right")
-    steps = [(float(np.median(area[bins == step])), ratios[bins == step]) for step in np.unique(bins)]
-    rungs = _followed(steps, _single(ratios[(area >= edges[STEPS // 2 - 1]) & (area <= edges[STEPS // 2 + 1])]))
+    area = seen[:, 0]
+    rungs = _followed(_stepped(area, seen[:, 1] / area))
     middle = rungs[len(rungs) // 2]
     evidence = {"ratio": middle.ratio, "spread": middle.spread / middle.ratio, "events": len(points)}
-    return Found(_outline(rungs, float(edges[0]), float(edges[-1]), width), evidence)
+    return Found(_outline(rungs, float(area.min()), float(area.max()), width), evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,36 +193,63 @@ class _Rung:
     spread: float
 
 
-def _single(ratios: Values) -> _Rung:
-    """Return the uppermost peak of the ratio: doublets lie below."""
+_Step = tuple[float, Values]
+"""The median area of a bin, and the ratios in it."""
+
+
+def _stepped(area: Values, ratios: Values) -> list[_Step]:
+    steps = min(STEPS, len(area) // FEWEST_IN_STEP)
+    edges = np.quantile(area, np.arange(1, steps) / steps)
+    bins = np.searchsorted(edges, area, side="right")
+    return [(float(np.median(area[bins == step])), ratios[bins == step]) for step in np.unique(bins)]
+
+
+def _followed(steps: Sequence[_Step]) -> list[_Rung]:
+    """Return where single cells lie in each area bin."""
+    if len(steps) < 2:
+        raise GateError("the areas do not differ")
+    middle = len(steps) // 2
+    start = [_single(*step) for step in steps[middle - 1 : middle + 1]]
+    upwards = _walked(start, steps[middle + 1 :])
+    downwards = _walked(start[::-1], steps[: middle - 1][::-1])
+    return downwards[:1:-1] + upwards
+
+
+def _single(area: float, ratios: Values) -> _Rung:
+    """Return the uppermost peak of the ratio."""
     scale = float(np.median(ratios))
-    seen = density(ratios / scale, 0.01)
+    seen = density(ratios / scale, NARROWEST)
     tops = peaks(seen, prominence=0.1, share=TALL)
     if not tops:
-        raise GateError(f"the ratio of height to area has no peak among {counted(ratios)}")
+        raise GateError(
+            f"the ratio of height to area has no peak among {counted(ratios)} in the middle of the areas"
+        )
     ratio = seen.at(tops[-1]) * scale
-    return _Rung(0.0, ratio, ABOUT * ratio)
+    return _settled(_Rung(area, ratio, ABOUT * ratio), ratios)
 
 
-def _followed(steps: Sequence[tuple[float, Values]], start: _Rung) -> list[_Rung]:
-    """Return where single cells lie in each area bin, found outwards from the middle one."""
-    middle = len(steps) // 2
-    upwards = list(accumulate(steps[middle:], _next, initial=start))[1:]
-    downwards = list(accumulate(steps[:middle][::-1], _next, initial=upwards[0]))[1:]
-    return downwards[::-1] + upwards
+def _walked(start: Sequence[_Rung], steps: Sequence[_Step]) -> list[_Rung]:
+    rungs = list(start)
+    for area, ratios in steps:
+        before, last = rungs[-2:]
+        bend = math.log(last.ratio / before.ratio) / math.log(last.area / before.area)
+        ratio = last.ratio * (area / last.area) ** min(max(bend, BEND[0]), BEND[1])
+        rungs.append(_settled(_Rung(area, ratio, last.spread * ratio / last.ratio), ratios))
+    return rungs
 
 
-def _next(last: _Rung, step: tuple[float, Values]) -> _Rung:
-    area, ratios = step
-    near = ratios[np.abs(ratios - last.ratio) < NEAR * last.spread]
+def _settled(expected: _Rung, ratios: Values) -> _Rung:
+    """Return the centre and spread of the ratios near the expected one, or that where they are few."""
+    near = ratios[np.abs(ratios - expected.ratio) < NEAR * expected.spread]
     if len(near) < FEWEST_NEAR:
-        return replace(last, area=area)
+        return expected
     ratio = float(np.median(near))
-    return _Rung(area, ratio, max(NORMAL_MAD * float(np.median(np.abs(near - ratio))), NARROWEST * ratio))
+    deviation = NORMAL_MAD * float(np.median(np.abs(near - ratio)))
+    return _Rung(expected.area, ratio, max(deviation, NARROWEST * ratio))
 
 
 def _outline(rungs: Sequence[_Rung], low: float, high: float, width: float) -> Polygon:
-    below, above = min(low, rungs[0].area) * 0.99, max(high, rungs[-1].area) * 1.05
+    below, above = 0.99 * low, 1.05 * high
     widened = rungs[0].spread * math.sqrt(rungs[0].area / below)
     band = [replace(rungs[0], area=below, spread=widened), *rungs, replace(rungs[-1], area=above)]
     lower = [(rung.area, rung.area * (rung.ratio - width * rung.spread)) for rung in band]
@@ -210,7 +257,7 @@ def _outline(rungs: Sequence[_Rung], low: float, high: float, width: float) -> P
     return Polygon((*lower, *reversed(upper)))
 
 
-def cluster(points: Values, *, share: float = 0.975, within: tuple[Range, Range] | None = None) -> Found:
+def cluster(points: Values, *, share: Fraction = 0.975, within: tuple[Range, Range] | None = None) -> Found:
     """Keep the densest cloud, as an ellipse that follows it.
 
     Parameters
@@ -238,20 +285,22 @@ def cluster(points: Values, *, share: float = 0.975, within: tuple[Range, Range]
     Notes
     -----
     From the densest place outwards: centre and covariance of the events within the ellipse that
-    holds 60 % of a Gaussian with the last round's centre and covariance, the covariance divided by
+    holds 80 % of a Gaussian with the last round's centre and covariance, the covariance divided by
     what such trimming takes from a Gaussian's, until nothing changes. Neighbours farther out than
     that count for nothing.
     """
     _demand_events(points, "a cluster")
     grid = _gridded(points)
-    top = grid.top(grid.box(within))
+    window = grid.box(within)
+    top = grid.top(window)
     centre, covariance, rounds = _trimmed(grid, top)
     distance = -2 * math.log(1 - share)
-    ellipse = grid.ellipse(centre, covariance, distance)
-    inside = _squared(grid.cells, centre, covariance) <= distance
-    _demand_no_rival(grid, top, ~inside & grid.box(within))
-    return Found(ellipse, {"share": float(grid.counts[inside].sum() / len(points)), "rounds": rounds,
-                           "events": len(points)})  # fmt: skip
+    away = _squared(grid.cells, centre, covariance)
+    _demand_dominant(grid, top, core=away <= CORE_DISTANCE, elsewhere=window & (away > distance))
+    held = float(grid.counts[away <= distance].sum()) / len(points)
+    return Found(
+        grid.ellipse(centre, covariance, distance), {"share": held, "rounds": rounds, "events": len(points)}
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,19 +321,23 @@ class _Grid:
         position: Values = self.start + place * self.step
         return position
 
+    def named(self, cell: Sequence[int]) -> str:
+        """Return a cell's position in words."""
+        x, y = self.at(np.array(cell, np.float64))
+        return f"({x:.3g}, {y:.3g})"
+
     def box(self, within: tuple[Range, Range] | None) -> Mask:
         """Return which cells lie inside the window."""
-        low, high = np.transpose(within) if within else (-np.inf, np.inf)
-        positions = self.at(self.cells)
-        inside: Mask = ((positions >= low) & (positions <= high)).all(axis=-1)
+        (left, right), (bottom, top) = within or (EVERYWHERE, EVERYWHERE)
+        x, y = np.moveaxis(self.at(self.cells), -1, 0)
+        inside: Mask = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
         return inside
 
     def top(self, allowed: Mask) -> tuple[int, int]:
         """Return the densest of the allowed cells."""
         if not (allowed & (self.counts > 0)).any():
             raise GateError(f"none of {self.counts.sum():,.0f} events lies in the window for the cluster")
-        row, column = np.unravel_index(np.where(allowed, self.heights, -1).argmax(), self.counts.shape)
-        return int(row), int(column)
+        return divmod(int(np.where(allowed, self.heights, -1).argmax()), CELLS)
 
     def ellipse(self, centre: Values, covariance: Values, distance: float) -> Ellipse:
         """Return an ellipse in axis lengths."""
@@ -295,7 +348,7 @@ class _Grid:
 def _gridded(points: Values) -> _Grid:
     inner = points[((points > points.min(axis=0)) & (points < points.max(axis=0))).all(axis=1)]
     _demand_events(inner, "a cluster")
-    low, high = np.transpose([reach(inner[:, 0]), reach(inner[:, 1])])
+    low, high = np.transpose([reach(inner[:, axis], rim=RIM, beyond=0.1) for axis in (0, 1)])
     if not (high > low).all():
         raise GateError(f"{counted(points)} do not differ on both axes")
     places = (inner - low) / (high - low) * CELLS
@@ -328,8 +381,7 @@ def _trimmed(grid: _Grid, top: tuple[int, int]) -> tuple[Values, Values, int]:
         if (core == before).all():
             return centre, covariance, done
         centre, covariance = _moments(places[core], counts[core])
-    x, y = grid.at(np.array(top, np.float64))
-    raise GateError(f"the densest place, at ({x:.3g}, {y:.3g}), is not the middle of a cluster that ends")
+    raise GateError(f"the densest place, at {grid.named(top)}, is not the middle of a cluster that ends")
 
 
 def _moments(places: Values, counts: Values) -> tuple[Values, Values]:
@@ -353,11 +405,17 @@ def _squared(places: Values, centre: Values, covariance: Values) -> Values:
     return squared
 
 
-def _demand_no_rival(grid: _Grid, top: tuple[int, int], elsewhere: Mask) -> None:
-    rival = np.where(elsewhere, grid.heights, 0.0)
-    if rival.max() >= RIVAL * grid.heights[top]:
-        ((x, y), (u, v)) = (grid.at(np.array(place, np.float64)) for place in (top, np.unravel_index(rival.argmax(), rival.shape)))
-        raise GateError(f"two places of like density, at ({x:.3g}, {y:.3g}) and ({u:.3g}, {v:.3g})")
+def _demand_dominant(grid: _Grid, top: tuple[int, int], *, core: Mask, elsewhere: Mask) -> None:
+    """Refuse a cluster that is as wide as all events, or one of two."""
+    share = grid.counts[core].sum() / grid.counts.sum()
+    if share > EVEN:
+        raise GateError(
+            f"{share:.0%} of the events lie in the core of one cluster, too even for a densest place"
+        )
+    others = np.where(elsewhere, grid.heights, 0.0)
+    if others.max() >= RIVAL * grid.heights[top]:
+        rival = divmod(int(others.argmax()), CELLS)
+        raise GateError(f"two places of like density, at {grid.named(top)} and {grid.named(rival)}")
 
 
 def _demand_events(points: Values, purpose: str) -> None:

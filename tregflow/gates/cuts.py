@@ -15,13 +15,18 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Lt
 
 from tregflow.errors import GateError
 from tregflow.gates.method import Found, Range
 from tregflow.gates.shapes import Interval
 from tregflow.sample import Values
+
+Positive = Annotated[float, Gt(0)]
+Fraction = Annotated[float, Gt(0), Lt(1)]
 
 FINE = 5
 """Bins per standard deviation of the narrowest kernel."""
@@ -50,7 +55,7 @@ class Density:
     counts : ndarray, shape (n_bins,)
         Events per bin.
     heights : ndarray, shape (n_bins,)
-        Events per bin after smoothing; zero at both ends.
+        Events per bin after smoothing; next to nothing at both ends.
     smooth : float
         Standard deviation of the kernel, axis lengths.
     lone : float
@@ -120,12 +125,23 @@ def density(values: Values, smooth: float) -> Density:
                    width * step, float(kernel.max()))  # fmt: skip
 
 
-def reach(values: Values) -> Range:
-    """Return from where to where events lie, a few stray ones apart."""
-    rim = int(RIM * len(values))
-    ordered = np.partition(values, (0, rim, len(values) - 1 - rim, len(values) - 1))
-    low, high = float(ordered[rim]), float(ordered[-1 - rim])
-    return max(float(ordered[0]), 2 * low - high), min(float(ordered[-1]), 2 * high - low)
+def reach(values: Values, *, rim: float = RIM, beyond: float = 1.0) -> Range:
+    """Return from where to where events lie, a few stray ones apart.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_events,)
+        At least one.
+    rim : float
+        Share of the events at either end that may be stray.
+    beyond : float
+        How far those at the rim are still followed, by the span of the others.
+    """
+    edge = int(rim * len(values))
+    ordered = np.partition(values, (0, edge, len(values) - 1 - edge, len(values) - 1))
+    low, high = float(ordered[edge]), float(ordered[-1 - edge])
+    follow = beyond * (high - low)
+    return max(float(ordered[0]), low - follow), min(float(ordered[-1]), high + follow)
 
 
 def _histogram(values: Values, low: float, high: float, step: float) -> Values:
@@ -168,12 +184,18 @@ def _stands_out(seen: Density, top: int, prominence: float) -> bool:
     higher = np.flatnonzero(seen.heights > height)
     left = higher[higher < top].max(initial=0)
     right = higher[higher > top].min(initial=len(seen.heights) - 1)
-    saddle = max(seen.heights[left:top].min(), seen.heights[top:right + 1].min())
+    saddle = max(seen.heights[left:top].min(), seen.heights[top : right + 1].min())
     return bool(height - saddle >= max(prominence * height, COUNTING_ERRORS * seen.noise(height)))
 
 
-def valley(points: Values, *, within: Range | None = None, smooth: float = 0.01, prominence: float = 0.1,
-           share: float = 0.01) -> Found:  # fmt: skip
+def valley(
+    points: Values,
+    *,
+    within: Range | None = None,
+    smooth: Positive = 0.01,
+    prominence: Fraction = 0.1,
+    share: Fraction = 0.01,
+) -> Found:
     """Keep what lies above the emptiest place between two peaks.
 
     Parameters
@@ -214,7 +236,9 @@ def valley(points: Values, *, within: Range | None = None, smooth: float = 0.01,
     if not troughs:
         raise GateError(_no_valley(seen, tops, within, counted(points)))
     deepest = max(troughs, key=lambda found: found.drop)
-    return Found(Interval(low=deepest.middle), {**deepest.evidence, "peaks": len(tops), "events": len(points)})
+    return Found(
+        Interval(low=deepest.middle), {**deepest.evidence, "peaks": len(tops), "events": len(points)}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +285,7 @@ def trough(seen: Density, left: int, right: int, within: Range | None = None) ->
     floor, lower = float(seen.heights[bottom]), float(min(seen.heights[left], seen.heights[right]))
     if floor >= lower:
         return None
-    level = floor + max(PLATEAU * (lower - floor), seen.lone)
+    level = min(floor + max(PLATEAU * (lower - floor), seen.lone), lower)
     middle = seen.at((_climb(seen, bottom, -1, level) + _climb(seen, bottom, 1, level)) / 2)
     evidence = {"depth": floor / lower, "left": seen.at(left), "right": seen.at(right)}
     return Trough(min(max(middle, low), high), lower - floor, evidence)
@@ -285,7 +309,7 @@ def _no_valley(seen: Density, tops: Sequence[int], within: Range | None, events:
     return f"no valley{where} among {events}: the peaks lie at {places}"
 
 
-def tail(points: Values, *, sd: float = 4, within: Range | None = None) -> Found:
+def tail(points: Values, *, sd: Positive = 4, within: Range | None = None) -> Found:
     """Keep what lies above the main peak, by a number of its standard deviations.
 
     Parameters
@@ -344,12 +368,14 @@ def bell(seen: Density, top: int, clean: int = -1) -> tuple[float, float]:
     ends = sorted((_flank(seen, top, clean, FLANK[0] * height), _flank(seen, top, -clean, FLANK[1] * height)))
     places = np.arange(ends[0], ends[1] + 1)
     heights = seen.heights[places]
-    weights = np.sqrt(heights)   # the error of log(h) is 1 / sqrt(h)
-    square, linear, _ = np.polyfit(places - top, np.log(heights), 2, w=weights) if len(places) > 3 else (0.0, 0.0, 0.0)
+    weights = np.sqrt(heights)  # the error of log(h) is 1 / sqrt(h)
+    square, linear, _ = (
+        np.polyfit(places - top, np.log(heights), 2, w=weights) if len(places) > 3 else (0.0, 0.0, 0.0)
+    )
     variance = -0.5 / square * seen.step**2 - seen.smooth**2 if square < 0 else 0.0
-    if variance <= (0.1 * seen.smooth)**2:
+    if variance <= (0.1 * seen.smooth) ** 2:
         raise GateError(f"the peak at {seen.at(top):.2f} has no width")
-    return seen.at(top - 0.5 * linear / square), math.sqrt(variance)
+    return seen.at(float(top - 0.5 * linear / square)), math.sqrt(variance)
 
 
 def _flank(seen: Density, top: int, way: int, level: float) -> int:
@@ -360,7 +386,7 @@ def _flank(seen: Density, top: int, way: int, level: float) -> int:
     return top + way * last
 
 
-def quantile(points: Values, *, at: float) -> Found:
+def quantile(points: Values, *, at: Fraction) -> Found:
     """Keep the highest events, a stated share of all.
 
     Parameters
@@ -384,8 +410,6 @@ def quantile(points: Values, *, at: float) -> Found:
     -----
     The quantile is type 7 of Hyndman and Fan, R's and numpy's default.
     """
-    if not 0 < at < 1:
-        raise GateError(f"a quantile lies between 0 and 1, not at {at:g}")
     needed = math.ceil(round(5 / min(at, 1 - at), 6))
     if len(points) < needed:
         raise GateError(f"{counted(points)}, the {at:g} quantile needs {needed:,}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tregflow.errors import Finding, InputError, OutputError
 from tregflow.io.fcs.writing import write_fcs
-from tregflow.simulate import DETECTORS, DYES, LABELS, TIMESTEP, Trial, Tube
+from tregflow.simulation import DETECTORS, DYES, LABELS, TIMESTEP, Trial, Tube
 
 SHEET = "samples.csv"
 TRUTH = "truth.csv"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tregflow.errors import InputError
-from tregflow.simulate import (
+from tregflow.simulation import (
     DETECTORS,
     DYES,
     FMO,

@@ -1,0 +1,209 @@
+"""The command line: options to values, one call, the outcome printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from tregflow.errors import CODES, Finding, InputError, TregflowError, nearest
+
+if TYPE_CHECKING:
+    from tregflow.batch import Request
+    from tregflow.study import Tube
+    from tregflow.template import Template
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
+
+TemplateOption = Annotated[Path, typer.Option("--template", "-t", metavar="YAML", help="The stored gating template.")]
+SamplesOption = Annotated[
+    Path | None, typer.Option("--samples", "-s", metavar="TABLE", help="The sample sheet; samples.csv where it lies beside "
+                              "the template or here.")]  # fmt: skip
+FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="FILES…", help="FCS files, instead of a sheet.", show_default=False)]
+DecimalOption = Annotated[str, typer.Option("--decimal", metavar=". or ,", help="How the sheet writes numbers.")]
+
+
+@app.command()
+def gate(
+    template: TemplateOption,
+    files: FilesArgument = None,
+    samples: SamplesOption = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The results folder.")] = Path("tregflow_results"),
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Files at a time; 0 is one per processor.")] = 0,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw a page per sample.")] = True,
+    accept_changed: Annotated[bool, typer.Option("--accept-changed", help="Gate files anew whose content changed under their "
+                                                 "name.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gated and why; write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print treg.csv's rows as JSON.")] = False,
+    decimal: DecimalOption = ".",
+) -> None:  # fmt: skip
+    """Gate every file of a sheet and write the tables and plots.
+
+    Exit status: 0 all well, 1 something was refused or flagged, 2 the command, sheet or template is
+    wrong, 3 a fault of tregflow's own, 4 could not write, 5 another run holds the folder.
+    """
+    from tregflow.batch import Request, gate_batch, plan_batch
+    from tregflow.terminal import progress, show_batch, show_plan
+
+    stored, tubes, root = _inputs(template, samples, files, decimal)
+    request = Request(stored, tubes, root, out, plots, _workers(jobs, len(tubes)), accept_changed)
+    if dry_run:
+        show_plan(plan_batch(request))
+        return
+    with progress(len(tubes)) as seen:
+        batch = gate_batch(request, seen)
+    if as_json:
+        _print_json(request, batch.pairs)
+    else:
+        show_batch(batch, out, stored.primary.name)
+    raise typer.Exit(batch.status)
+
+
+@app.command()
+def check(
+    template: TemplateOption, files: FilesArgument = None, samples: SamplesOption = None, decimal: DecimalOption = "."
+) -> None:
+    """Say everything that can be said of a template, a sheet and its files without gating."""
+    from tregflow.rehearsal import rehearse
+    from tregflow.terminal import out, say_findings
+
+    stored, tubes, root = _inputs(template, samples, files, decimal)
+    found = rehearse(stored, tubes, root)
+    for where, findings in found.items():
+        say_findings(where, findings, notes=True)
+    troubled = sum(any(finding.answer != "note" for finding in findings) for findings in found.values())
+    out.print(f"{len(tubes)} files: {troubled} with something to mend, {len(tubes) - troubled} ready to gate"
+              if troubled else f"{len(tubes)} files are ready to gate")  # fmt: skip
+    raise typer.Exit(1 if troubled else 0)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the FCS files are.")],
+    sheet: Annotated[Path | None, typer.Option("--samples", "-s", metavar="TABLE", help="The sheet to write; FOLDER/samples.csv.")] = None,
+) -> None:  # fmt: skip
+    """Draft the sample sheet from file names and headers."""
+    from tregflow.sheet import draft
+    from tregflow.terminal import out, say_findings
+
+    written, findings = draft(folder, sheet or folder / "samples.csv")
+    say_findings("", findings, notes=True)
+    out.print(f"{written} rows in {sheet or folder / 'samples.csv'}. What was guessed is guessed: look it through, then run "
+              "tregflow check")  # fmt: skip
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="An empty or new folder.")],
+    subjects: Annotated[int, typer.Option(help="Patients, two visits each.")] = 6,
+    events: Annotated[int, typer.Option(help="Events of a full tube.")] = 60_000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same trial.")] = 1,
+    drift: Annotated[float, typer.Option(help="Run-to-run drift of each detector, SD in decades.")] = 0.05,
+    enriched: Annotated[bool, typer.Option("--enriched", help="Lymphocytes, mostly CD4+.")] = False,
+    integers: Annotated[bool, typer.Option("--integers", help="Store 16- and 32-bit integers.")] = False,
+    controls: Annotated[bool, typer.Option("--controls/--no-controls", help="FMO, single-stain, unstained and reference tubes.")] = True,
+    control_events: Annotated[int, typer.Option(help="Events of an FMO tube.")] = 20_000,
+) -> None:  # fmt: skip
+    """Write a two-visit trial whose truth is known, event by event."""
+    from tregflow.io.trials import write_trial
+    from tregflow.simulation import simulate as planned
+    from tregflow.terminal import out
+
+    trial = planned(subjects=subjects, events=events, seed=seed, drift=drift, enriched=enriched, integers=integers,
+                    controls=controls, control_events=control_events)  # fmt: skip
+    paths = write_trial(trial, folder)
+    out.print(f"{len(paths)} FCS files, samples.csv, truth.csv and truth/ are in {folder}")
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="Such as F-FALLBACK.")]) -> None:
+    """Say what a code means and what to do."""
+    from tregflow.terminal import out
+
+    known = code.upper()
+    if known not in CODES:
+        raise InputError(Finding("E-USAGE", f'"{code}" is not a code{nearest(code, CODES)}'))
+    answer = Finding(known, "").answer
+    means = {"refuse": "refused: there is no number", "flag": "flagged: a number is computed and someone must look",
+             "note": "noted: it changes nothing"}  # fmt: skip
+    out.print(f"{known}  ({means[answer]})\n{CODES[known]}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a template, for editors."""
+    from tregflow.grammar import schema as of_template
+
+    sys.stdout.write(json.dumps(of_template(), indent=1, ensure_ascii=False) + "\n")
+
+
+def _inputs(template: Path, samples: Path | None, files: list[str] | None, decimal: str) -> tuple[Template, tuple[Tube, ...], Path]:
+    from tregflow.io.documents import load_template
+    from tregflow.io.tables import read_sheet
+    from tregflow.study import tubes_from_files
+
+    if decimal not in {".", ","}:
+        raise InputError(Finding("E-USAGE", f'--decimal is . or , and not "{decimal}"'))
+    if files and samples:
+        raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
+    stored = load_template(template)
+    if files:
+        return stored, tubes_from_files(files), Path()
+    sheet = samples or _found_sheet(template)
+    return stored, read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal), sheet.parent
+
+
+def _found_sheet(template: Path) -> Path:
+    for folder in (template.parent, Path()):
+        if (folder / "samples.csv").is_file():
+            return folder / "samples.csv"
+    raise InputError(Finding("E-USAGE", f"there is no samples.csv beside {template.name} or here; name files, name a sheet with "
+                             "--samples, or draft one with tregflow init FOLDER"))  # fmt: skip
+
+
+def _workers(jobs: int, files: int) -> int:
+    return max(1, min(jobs or os.cpu_count() or 1, files))
+
+
+def _print_json(request: Request, pairs: object) -> None:
+    from tregflow.results import treg_table
+
+    columns, rows = treg_table(pairs, request.template)  # type: ignore[arg-type]
+    kept = [{column: row.get(column) for column in columns} for row in rows]
+    sys.stdout.write(json.dumps({"schema": 1, "rows": kept}, indent=1, ensure_ascii=False) + "\n")
+
+
+def main() -> NoReturn:
+    """Run the command line and end with its exit status."""
+    try:
+        app(standalone_mode=True)
+    except TregflowError as error:
+        from tregflow.terminal import say_error
+
+        say_error(error)
+        sys.exit(error.status)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; finished files are kept, run the same command again for the rest\n")
+        sys.exit(130)
+    except Exception:  # noqa: BLE001 - the last border: a fault of ours, kept in a file
+        sys.exit(_fault())
+    sys.exit(0)
+
+
+def _fault() -> int:
+    handle, name = tempfile.mkstemp(prefix="tregflow-fault-", suffix=".txt")
+    with os.fdopen(handle, "w") as file:
+        file.write(traceback.format_exc())
+    sys.stderr.write(f"E-INTERNAL  a fault of tregflow's own; the traceback is in {name}: please report it\n")
+    return 3
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A first draft of the sample sheet, from file names and headers.
+
+Nothing here is certain: what was read from a name is said to be guessed, and a column that could
+not be guessed is left empty for a person to fill.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tregflow.errors import FileError, Finding, InputError
+from tregflow.io.fcs import Scan, scan_fcs
+from tregflow.io.tables import write_table
+
+COLUMNS = ("file", "sample", "subject", "visit", "tube", "run", "collected", "day0")
+WORDS = re.compile(r"[^A-Za-z0-9]+")
+VISIT = re.compile(r"(?:w|wk|week|v|visit|d|day|m|month|t)\d{1,3}|baseline|screening|scr|bl", re.IGNORECASE)
+SUBJECT = re.compile(r"(?=.*\d)[A-Za-z]{0,6}\d{1,6}[A-Za-z]?")
+KINDS = {"unstained": "unstained", "unst": "unstained", "us": "unstained", "reference": "reference", "ref": "reference"}
+
+Row = dict[str, object]
+
+
+def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
+    """Write a draft of the sheet for a folder of FCS files.
+
+    Parameters
+    ----------
+    folder : Path
+        Looked through with all folders below it.
+    sheet : Path
+        Where the draft goes; must not exist.
+
+    Returns
+    -------
+    rows : int
+        Files found.
+    findings : tuple of Finding
+        Files that cannot be read, and what was guessed.
+
+    Raises
+    ------
+    InputError
+        ``E-OUT``: the sheet exists. ``E-MISSING``: no folder, or no FCS file in it.
+    """
+    if sheet.exists():
+        raise InputError(Finding("E-OUT", "exists already and is not overwritten; name another with --samples", str(sheet)))
+    paths = _fcs_files(folder)
+    rows, findings = [], []
+    for path in paths:
+        try:
+            rows.append(_row(path, sheet.parent, scan_fcs(path)))
+        except FileError as error:
+            rows.append({"file": _relative(path, sheet.parent), "tube": "full"})
+            findings += error.at(path.name).findings
+    _tell_apart(rows)
+    write_table(sheet, COLUMNS, rows)
+    return len(rows), (*findings, *_guessed(rows))
+
+
+def _fcs_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(Finding("E-MISSING", "is not a folder", str(folder)))
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and (_begins_as_fcs(path) or path.suffix.casefold() == ".fcs"))
+    if not found:
+        raise InputError(Finding("E-MISSING", "holds no FCS file", str(folder)))
+    return found
+
+
+def _begins_as_fcs(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(3) == b"FCS"
+    except OSError:
+        return False
+
+
+def _row(path: Path, root: Path, scan: Scan) -> Row:
+    words = [word for word in WORDS.split(path.stem) if word]
+    tube = _tube(path.stem, words, [channel.stain for channel in scan.channels if channel.stain])
+    visit = next((word for word in words if VISIT.fullmatch(word)), "")
+    subject = next((word for word in words if SUBJECT.fullmatch(word) and word != visit), "")
+    run = " ".join(word for word in (scan.keywords.get("$DATE", ""), scan.keywords.get("$CYTSN", "")) if word)
+    return {"file": _relative(path, root), "subject": subject if tube != "reference" else "", "visit": visit, "tube": tube, "run": run}
+
+
+def _tube(stem: str, words: Sequence[str], stains: Iterable[str]) -> str:
+    folded = [word.casefold() for word in words]
+    for word, kind in KINDS.items():
+        if word in folded:
+            return kind
+    marker = next((stain for stain in stains if WORDS.sub("", stain).casefold() in folded), "")
+    if "fmo" in stem.casefold():
+        return f"fmo:{marker}" if marker else "fmo:?"
+    is_single = {"single", "comp", "compensation", "ss"} & set(folded)
+    return f"single:{marker}" if is_single and marker else "full"
+
+
+def _relative(path: Path, root: Path) -> str:
+    try:
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    except ValueError:
+        return str(path.resolve())
+
+
+def _tell_apart(rows: Sequence[Row]) -> None:
+    """Give rows that would share a name the file's own."""
+    keys = [(row.get("subject"), row.get("visit"), row.get("tube")) for row in rows]
+    for row, key in zip(rows, keys, strict=True):
+        if keys.count(key) > 1 and (key[0] or key[1]):
+            row["sample"] = Path(str(row["file"])).stem
+
+
+def _guessed(rows: Sequence[Row]) -> list[Finding]:
+    said = []
+    for column, source in (("subject", "the file name"), ("visit", "the file name"), ("tube", "the file name"),
+                           ("run", "date and cytometer in the file")):  # fmt: skip
+        filled = sum(bool(row.get(column)) for row in rows)
+        said.append(Finding("N-GUESSED", f"{column}: guessed from {source} in {filled} of {len(rows)} rows"
+                            + ("" if filled == len(rows) else "; the others are empty")))  # fmt: skip
+    return said
