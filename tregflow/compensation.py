@@ -16,6 +16,9 @@ import numpy as np
 from tregflow.errors import Finding, refuse
 from tregflow.sample import BLOCK, Rows, Sample, Spillover, Values
 
+DENSE = 3
+"""Events of a stretch per event wanted, up to which mixing the whole stretch is cheaper than picking."""
+
 SCATTER = ("FSC", "SSC", "FS ", "SS ", "TIME", "EVENT_LENGTH", "HDR-T", "WIDTH")
 
 
@@ -63,14 +66,27 @@ def compensate(raw: Sequence[Values], weights: Values, rows: Rows) -> Values:
         Compensated linear values.
     """
     mixed = np.empty(len(rows))
-    share = np.empty(min(BLOCK, len(rows)))
     for start in range(0, len(rows), BLOCK):
-        block = rows[start : start + BLOCK]
-        total, part = mixed[start : start + BLOCK], share[: len(block)]
-        np.multiply(raw[0].take(block), weights[0], out=total)
-        for column, weight in zip(raw[1:], weights[1:], strict=True):
-            total += np.multiply(column.take(block, out=part), weight, out=part)
+        _mix(raw, weights, rows[start : start + BLOCK], mixed[start : start + BLOCK])
     return mixed
+
+
+def _mix(raw: Sequence[Values], weights: Values, rows: Rows, mixed: Values) -> None:
+    """Mix one block; where most of its stretch is wanted, the whole stretch is mixed and the rest dropped."""
+    first, last = rows[0], rows[-1] + 1
+    if last - first <= DENSE * len(rows):
+        stretch = [column[first:last] for column in raw]
+        np.take(_summed(stretch, weights), rows - first, out=mixed, mode="clip")
+    else:
+        mixed[:] = _summed([column.take(rows, mode="clip") for column in raw], weights)
+
+
+def _summed(columns: Sequence[Values], weights: Values) -> Values:
+    total = columns[0] * weights[0]
+    share = np.empty_like(total)
+    for column, weight in zip(columns[1:], weights[1:], strict=True):
+        total += np.multiply(column, weight, out=share)
+    return total
 
 
 def match(spillover: Spillover, sample: Sample) -> Compensation:

@@ -6,11 +6,12 @@ line and column, the value that was seen and the nearest right name.
 
 from __future__ import annotations
 
+import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -24,7 +25,10 @@ Model = TypeVar("Model", bound=BaseModel)
 class Strict(BaseModel):
     """A mapping whose keys are all known and whose values are what they look like."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    strangers: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
+    """Keys that people may write here though they are not known: a code, and what to tell them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +58,45 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Plain values and where they stand."""
+    """Plain values and where they stand.
+
+    Parameters
+    ----------
+    content : mapping
+        Mappings, lists, texts, numbers, true, false and None.
+    places : Places
+        Where each of them stands.
+    findings : tuple of Finding
+        Mistakes of the writing itself, such as a key that is there twice.
+    """
 
     content: Mapping[str, Any]
     places: Places = Places()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(slots=True)
 class Mistakes:
-    """What is wrong with a document, gathered so that everything is said at once."""
+    """What is wrong with a document, gathered so that everything is said at once.
+
+    Parameters
+    ----------
+    code : str
+        Of a mistake that has none of its own.
+    places : Places
+        Where things stand.
+    found : list of Finding
+        Mistakes so far.
+    """
 
     code: str
     places: Places
     found: list[Finding] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, document: Document, code: str) -> Mistakes:
+        """Return the mistakes that reading a document found."""
+        return cls(code, document.places, list(document.findings))
 
     def add(self, path: Trail, sentence: str, *, key: bool = False, code: str = "") -> None:
         """Note one mistake at one path."""
@@ -74,9 +104,9 @@ class Mistakes:
         self.found.append(Finding(code or self.code, words, self.places.of(path, key=key)))
 
     def raise_any(self) -> None:
-        """Raise `InputError` with all mistakes, in the order of the document."""
+        """Raise `InputError` with all mistakes, once each, in the order of the document."""
         if self.found:
-            raise InputError(sorted(self.found, key=_line))
+            raise InputError(sorted(dict.fromkeys(self.found), key=_line))
 
 
 def spelled(path: Trail) -> str:
@@ -110,65 +140,143 @@ def checked(model: type[Model], document: Document, mistakes: Mistakes) -> Model
         return None
 
 
+def unknown_keys(model: type[BaseModel], content: Any) -> list[Trail]:
+    """Return the paths of the keys that a model does not know."""
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        return [_real(detail["loc"], content) for detail in details if detail["type"] == "extra_forbidden"]
+    return []
+
+
+def fits(model: type[BaseModel], content: Any) -> bool:
+    """Whether a model has nothing to say against some content."""
+    try:
+        model.model_validate(content)
+    except ValidationError:
+        return False
+    return True
+
+
 def _tell(model: type[BaseModel], detail: ErrorDetails, content: Any, mistakes: Mistakes) -> None:
-    path = _real(detail["loc"], content)
-    kind, context = detail["type"], detail.get("ctx", {})
+    path, kind, last = _real(detail["loc"], content), detail["type"], detail["loc"][-1:]
     if kind == "extra_forbidden":
-        known = list(_fields(model, path[:-1]))
-        hint = nearest(str(path[-1]), known) or f"; known are {', '.join(known)}"
-        mistakes.add(path, f'"{path[-1]}" is not known here{hint}', key=True)
+        _tell_unknown(model, path, mistakes)
     elif kind == "missing":
-        mistakes.add(path, f'"{detail["loc"][-1]}" is missing')
-    elif kind == "literal_error":
-        mistakes.add(path, f"expected {context['expected']}, got {_shown(detail['input'])}"
-                     + nearest(str(detail["input"]), str(context["expected"]).replace("'", "").split(" or ")))  # fmt: skip
-    elif kind == "value_error":
-        mistakes.add(path, str(context["error"]))
+        missing = f"value {last[0] + 1}" if isinstance(last[0], int) else f'"{last[0]}"'
+        mistakes.add(path, f"{missing} is missing")
     else:
-        mistakes.add(path, f"{_plainer(detail['msg'])}, got {_shown(detail['input'])}")
+        mistakes.add(path, _sentence(detail))
 
 
-def _plainer(message: str) -> str:
-    words = message.replace("Input should be a valid", "expected a").replace("Input should", "should")
-    return (words.replace("dictionary or instance of", "mapping for").replace("expected a dictionary", "expected a mapping")
-            .replace("expected a integer", "expected an integer").replace("expected a string", "expected a text"))  # fmt: skip
+def _tell_unknown(model: type[BaseModel], path: Trail, mistakes: Mistakes) -> None:
+    name, around = str(path[-1]), _model_at(model, path[:-1])
+    if around and issubclass(around, Strict) and name in around.strangers:
+        code, sentence = around.strangers[name]
+        mistakes.add(path, sentence, key=True, code=code)
+        return
+    known = list(_fields(around)) if around else []
+    hint = nearest(name, known) or f"; known are {', '.join(known)}"
+    mistakes.add(path, f'"{name}" is not known here{hint}', key=True)
+
+
+EXPECTED = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+"""What to say was expected, by pydantic's name of the mistake."""
+
+DEMANDED = {
+    "greater_than": "must be above {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be below {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "needs at least {min_length} values",
+    "too_long": "takes at most {max_length} values",
+    "string_too_short": "must not be empty",
+    "finite_number": "must be a finite number (write null for an open edge)",
+}
+"""What to say of a value of the right kind."""
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    kind, seen, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        words = str(context["expected"])
+        return f"expected {words}, got {_shown(seen)}{nearest(str(seen), words.replace(chr(39), '').split(' or '))}"
+    if kind in DEMANDED:
+        return f"{DEMANDED[kind].format(**context)}, got {_shown(seen)}"
+    quotes = kind == "string_type" and seen is not None and not isinstance(seen, (list, dict))
+    return f"expected {EXPECTED.get(kind, detail['msg'])}, got {_shown(seen)}{'; put it in quotes' if quotes else ''}"
 
 
 def _shown(value: Any) -> str:
-    words = f'"{value}"' if isinstance(value, str) else "nothing" if value is None else repr(value)
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    words = f'"{value}"' if isinstance(value, str) else repr(value)
     return words if len(words) <= 60 else words[:57] + "…"
 
 
 def _real(loc: tuple[str | int, ...], content: Any) -> Trail:
     """Return the path without the names of alternatives that the model adds to it."""
     path: list[str | int] = []
-    for place, part in enumerate(loc):
-        inside = isinstance(content, Mapping) and part in content
-        if inside or (isinstance(content, list) and isinstance(part, int) and part < len(content)):
+    for part in loc:
+        is_key = isinstance(content, Mapping) and part in content
+        is_place = isinstance(content, list) and isinstance(part, int) and part < len(content)
+        if is_key or is_place:
             content = content[part]
             path.append(part)
-        elif place == len(loc) - 1 and isinstance(content, Mapping) and not str(part).startswith("function-"):
-            return tuple(path)
     return tuple(path)
 
 
-def _fields(model: type[BaseModel], path: Trail) -> Iterator[str]:
-    here: type[BaseModel] | None = model
+def _model_at(model: type[BaseModel], path: Trail) -> type[BaseModel] | None:
+    """Return the model of what stands at a path."""
+    options: list[Any] = [model]
     for part in path:
-        if here and isinstance(part, str) and part in (fields := _aliased(here)):
-            here = _model_inside(fields[part])
-    return iter(_aliased(here) if here else ())
+        options = [inner for option in options for inner in _inside(option, part)]
+    return next((option for option in options if _is_model(option)), None)
 
 
-def _aliased(model: type[BaseModel]) -> dict[str, Any]:
+def _inside(option: Any, part: str | int) -> Iterator[Any]:
+    """Yield what may stand at one step inside an annotation."""
+    if _is_model(option):
+        yield from _options(_fields(option).get(str(part)))
+    elif typing.get_origin(option) in (list, tuple) and isinstance(part, int):
+        yield from _options(typing.get_args(option)[0])
+    elif typing.get_origin(option) is dict:
+        yield from _options(typing.get_args(option)[1])
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    """Yield the alternatives of an annotation, without what only decorates them."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        yield from _options(typing.get_args(annotation)[0])
+    elif origin in (typing.Union, types.UnionType):
+        for part in typing.get_args(annotation):
+            yield from _options(part)
+    else:
+        yield annotation
+
+
+def _fields(model: type[BaseModel]) -> dict[str, Any]:
     return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
 
 
-def _model_inside(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inside = (_model_inside(part) for part in typing.get_args(annotation))
-    return next((found for found in inside if found), None)
+def _is_model(annotation: Any) -> typing.TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _line(finding: Finding) -> tuple[int, ...]:

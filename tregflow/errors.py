@@ -60,6 +60,7 @@ CODES: dict[str, str] = {
     "F-OFFSETS": "HEADER and TEXT disagree about where the events are; one of them fits.",
     "F-TOT": "The number of events announced is not the number stored.",
     "F-GAP": "Bytes between TEXT and DATA belong to no segment; columns may have rotated.",
+    "F-SHIFT": "TEXT does not end where HEADER says; a byte may be lost or added before the events.",
     "F-JOINED": "Another FCS file begins behind the events, and nothing in the file says so.",
     "F-SUPPLEMENT": "The supplemental TEXT contradicts the primary one; the primary one holds.",
     "F-GAIN": "A gated channel has an amplifier gain and the template does not say whether to apply it.",

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tregflow.errors import Finding, OutputError, TregflowError, refuse
-from tregflow.gating import gate
+from tregflow.errors import Finding, OutputError, TregflowError, nearest, refuse
+from tregflow.gating import Gated, gate
 from tregflow.io.fcs import read_fcs
-from tregflow.io.files import sha256, write_whole
+from tregflow.io.files import sha256, storable, write_whole
 from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, done, parts_of
 from tregflow.sample import Channel, Sample
@@ -98,61 +98,72 @@ def gate_file(job: Job) -> Ended:
     except OutputError:
         raise
     except TregflowError as error:
-        return Ended(_refused(job, Evidence(job.path.name), {}, error))
+        return Ended(_passing(job, error))
     except Exception:  # noqa: BLE001 - the one border where a fault of ours must take no other file with it
         return Ended(_fault(job))
 
 
 def plan(job: Job) -> Ended:
-    """Say what `gate_file` would do, and do nothing: ``kept``, or why the file is gated."""
+    """Say what `gate_file` would do, and do nothing: keep, gate and why, or refuse."""
     try:
-        old, parts = job.folder.outcome(job.tube.sample), _parts(job)
+        parts = _parts(job)
+        old = _earlier(job, parts)
     except TregflowError as error:
-        return Ended(Outcome(job.tube.sample, "refused", {}, Evidence(job.path.name), error.findings))
+        return Ended(_passing(job, error))
     if old is None:
-        return Ended(Outcome(job.tube.sample, "done", parts, Evidence(job.path.name)), ("no outcome yet",))
+        return Ended(Outcome(job.tube.sample, "done", parts, _named(job)), ("no outcome yet",))
     return Ended(old, tuple(_why(job, old, parts)), _holds(job, old, parts))
 
 
 def _ended(job: Job) -> Ended:
     before, parts = _stamp(job.path), _parts(job)
-    old = job.folder.outcome(job.tube.sample)
+    old = _earlier(job, parts)
     if old and _holds(job, old, parts):
         return Ended(old, kept=True)
-    if old and _is_other_content(old, parts) and not job.accept_changed:
-        raise refuse("E-CHANGED", f"the content is not what was gated as {job.tube.sample} before; if the new file is right, "
-                     "run again with --accept-changed")  # fmt: skip
-    outcome = _gated(job, parts)
+    outcome, page = _gated(job, parts)
     if _stamp(job.path) != before:
         raise refuse("E-CHANGED", "the file changed while it was being read; is it still being written?")
+    job.folder.draw(job.tube.sample, page)
     job.folder.keep(outcome)
+    job.folder.forgive(job.tube.sample)
     return Ended(outcome, tuple(_why(job, old, parts)) if old else ())
 
 
-def _gated(job: Job, parts: Mapping[str, str]) -> Outcome:
+def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
+    """Return the sample's earlier outcome, unless it is another file's and nobody said that this is right."""
+    old = job.folder.outcome(job.tube.sample)
+    if old and old.parts.get("file", parts["file"]) != parts["file"] and not job.accept_changed:
+        raise refuse("E-CHANGED", f"the content is not what was gated as {job.tube.sample} before; if the new file is right, "
+                     "run again with --accept-changed")  # fmt: skip
+    return old
+
+
+def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
     sample = _read(job)
     evidence = _evidence(job, sample, parts["file"])
     try:
         bound = job.template.bind(sample, job.tube.channels)
         evidence = _bound_evidence(evidence, bound)
         if not job.tube.is_gated:
-            return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings))
+            return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings)), None
         return _counted(job, parts, evidence, bound)
     except TregflowError as error:
-        if isinstance(error, OutputError):
-            raise
-        return _refused(job, evidence, parts, error)
+        return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None
 
 
-def _counted(job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound) -> Outcome:
+def _counted(job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound) -> tuple[Outcome, bytes | None]:
     if not len(bound.sample):
         raise refuse("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number")
     gated = gate(bound, job.template)
-    if job.plots:
-        from tregflow.plots import page
+    return done(job.tube.sample, parts, evidence, gated), _page(job, gated)
 
-        write_whole(job.folder.plot_path(job.tube.sample), page(gated, job.tube.sample))
-    return done(job.tube.sample, parts, evidence, gated)
+
+def _page(job: Job, gated: Gated) -> bytes | None:
+    if not job.plots:
+        return None
+    from tregflow.plots import page
+
+    return page(gated, job.tube.sample)
 
 
 def _read(job: Job) -> Sample:
@@ -172,17 +183,32 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _parts(job: Job) -> dict[str, str]:
     """Return the hash of everything that could change the outcome, by what it is."""
-    try:
-        file = sha256(job.path)
-    except FileNotFoundError:
-        raise refuse("E-MISSING", f"there is no such file in {job.path.parent}", job.path.name) from None
-    except IsADirectoryError:
-        raise refuse("E-NOT-FCS", "is a folder", job.path.name) from None
-    except OSError as error:
-        raise refuse("E-UNREADABLE", f"{error.strerror}", job.path.name) from None
     row = repr((job.tube.file, job.tube.tube, job.tube.data_set, sorted(job.tube.channels.items())))
-    return {"file": file, "row: file, tube, data set, channels": hashlib.sha256(row.encode()).hexdigest()[:16],
+    return {"file": _content(job.path), "row: file, tube, data set, channels": hashlib.sha256(row.encode()).hexdigest()[:16],
             "numpy": np.__version__, **parts_of(job.template)}  # fmt: skip
+
+
+def _content(path: Path) -> str:
+    """Return the SHA-256 of a file that can be read to its end."""
+    try:
+        if path.exists() and not path.is_file():
+            raise refuse("E-UNREADABLE", "is a folder, a device or a pipe; name the FCS file itself")
+        return sha256(path)
+    except FileNotFoundError:
+        raise refuse("E-MISSING", f"there is no such file in {_folder(path)}{nearest(path.name, _beside(path))}") from None
+    except OSError as error:
+        raise refuse("E-UNREADABLE", f"the system did not let the file be read: {error.strerror}") from None
+
+
+def _folder(path: Path) -> str:
+    return storable("the working folder" if path.parent == Path() else str(path.parent))
+
+
+def _beside(path: Path) -> list[str]:
+    try:
+        return sorted(storable(other.name) for other in path.parent.iterdir())
+    except OSError:
+        return []
 
 
 def _holds(job: Job, old: Outcome, parts: Mapping[str, str]) -> bool:
@@ -197,13 +223,13 @@ def _why(job: Job, old: Outcome, parts: Mapping[str, str]) -> list[str]:
     return [] if _holds(job, old, parts) else ["the plot is missing" if old.state == "done" else "it was refused before"]
 
 
-def _is_other_content(old: Outcome, parts: Mapping[str, str]) -> bool:
-    return bool(old.parts) and old.parts.get("file") != parts["file"]
-
-
 def _evidence(job: Job, sample: Sample, file: str) -> Evidence:
     acquired = " ".join(word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word)
-    return Evidence(job.path.name, file, len(sample), _print(sample), acquired.strip())
+    return replace(_named(job), sha256=file, events=len(sample), print=_print(sample), acquired=acquired)
+
+
+def _named(job: Job) -> Evidence:
+    return Evidence(storable(job.path.name))
 
 
 def _bound_evidence(evidence: Evidence, bound: Bound) -> Evidence:
@@ -232,12 +258,16 @@ def _print(sample: Sample) -> str:
     return digest.hexdigest()[:32]
 
 
-def _refused(job: Job, evidence: Evidence, parts: Mapping[str, str], error: TregflowError) -> Outcome:
-    findings = tuple(Finding(finding.code, finding.sentence) for finding in error.findings)
-    return Outcome(job.tube.sample, "refused", parts, evidence, findings)
+def _passing(job: Job, error: TregflowError) -> Outcome:
+    """Return a refusal that says nothing lasting of the file and is not kept."""
+    return Outcome(job.tube.sample, "refused", {}, _named(job), _said(error))
+
+
+def _said(error: TregflowError) -> tuple[Finding, ...]:
+    return tuple(Finding(finding.code, finding.sentence) for finding in error.findings)
 
 
 def _fault(job: Job) -> Outcome:
-    write_whole(job.folder.fault_path(job.tube.sample), traceback.format_exc().encode())
+    write_whole(job.folder.fault_path(job.tube.sample), traceback.format_exc().encode("utf-8", "replace"))
     told = f"a fault of tregflow's own; the traceback is in faults/{job.tube.sample}.txt: please report it"
-    return Outcome(job.tube.sample, "refused", {}, Evidence(job.path.name), (Finding("E-INTERNAL", told),))
+    return Outcome(job.tube.sample, "refused", {}, _named(job), (Finding("E-INTERNAL", told),))

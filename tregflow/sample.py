@@ -142,7 +142,8 @@ class Sample:
     def stored(self) -> NDArray[Any]:
         """Values as stored, masked; shape (n_events, n_channels)."""
         columns = [self.stored_column(index) for index in range(len(self.channels))]
-        return _sealed(np.column_stack(columns) if columns else np.empty((len(self), 0)))
+        with np.errstate(invalid="ignore"):  # a signalling NaN may widen
+            return _sealed(np.column_stack(columns) if columns else np.empty((len(self), 0)))
 
     @property
     def events(self) -> Values:
@@ -168,10 +169,11 @@ class Sample:
             Uncompensated; each channel contiguous.
         """
         lifted = np.empty((len(indices), len(self)))
-        for start in range(0, len(self), BLOCK):
-            block = slice(start, start + BLOCK)
-            for place, index in enumerate(indices):
-                lifted[place, block] = self._scaled(block, index)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted, not warned of
+            for start in range(0, len(self), BLOCK):
+                block = slice(start, start + BLOCK)
+                for place, index in enumerate(indices):
+                    lifted[place, block] = self._scaled(block, index)
         return lifted
 
     def _scaled(self, rows: slice, index: int) -> NDArray[Any]:

@@ -69,16 +69,18 @@ class Bound:
     def finite(self) -> Rows:
         """Return the events whose values are finite in every used channel."""
         unbroken = np.ones(len(self.sample), bool)
-        for column in self.raw.values():
-            if not np.isfinite(column.sum()):
-                unbroken &= np.isfinite(column)
+        with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs have no sum
+            for column in self.raw.values():
+                if not np.isfinite(column.sum()):
+                    unbroken &= np.isfinite(column)
         return np.flatnonzero(unbroken)
 
     def linear(self, marker: str, rows: Rows) -> Values:
         """Return one marker's compensated linear values; shape (n_rows,)."""
         channel, compensation = self.channels[marker], self.compensation
         if compensation is None or channel not in compensation.detectors:
-            return self.raw[channel].take(rows)
+            column = self.raw[channel]
+            return column if len(rows) == len(column) else column.take(rows)
         raw = [self.raw[detector] for detector in compensation.detectors]
         return compensate(raw, compensation.weights(channel), rows)
 
@@ -114,9 +116,9 @@ class View:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def at(self, inside: Mask) -> View:
-        """Return the rows where `inside` holds."""
-        return replace(self, rows=self.rows[inside])
+    def at(self, places: Rows) -> View:
+        """Return the rows at some places of this view, counted from 0."""
+        return replace(self, rows=self.rows.take(places))
 
     def linear(self, axis: int) -> Values:
         """Return compensated linear values along one axis; shape (n_rows,)."""

@@ -122,7 +122,7 @@ def debris_cut(points: Values, *, within: Range | None = None, smooth: Positive 
     if high == low:
         raise GateError(f"{counted(points)} do not differ in forward scatter")
     seen = density(forward, smooth * (high - low))
-    tops = peaks(seen, prominence=0.1, share=0.01)
+    tops = peaks(seen)
     if not tops:
         raise GateError(f"no peak among {counted(points)}")
     main = _main(seen, tops)
@@ -201,7 +201,10 @@ def _stepped(area: Values, ratios: Values) -> list[_Step]:
     steps = min(STEPS, len(area) // FEWEST_IN_STEP)
     edges = np.quantile(area, np.arange(1, steps) / steps)
     bins = np.searchsorted(edges, area, side="right")
-    return [(float(np.median(area[bins == step])), ratios[bins == step]) for step in np.unique(bins)]
+    return [
+        (float(np.median(area[bins == step])), ratios[bins == step])
+        for step in np.flatnonzero(np.bincount(bins))
+    ]
 
 
 def _followed(steps: Sequence[_Step]) -> list[_Rung]:
@@ -219,11 +222,9 @@ def _single(area: float, ratios: Values) -> _Rung:
     """Return the uppermost peak of the ratio."""
     scale = float(np.median(ratios))
     seen = density(ratios / scale, NARROWEST)
-    tops = peaks(seen, prominence=0.1, share=TALL)
+    tops = peaks(seen, share=TALL)
     if not tops:
-        raise GateError(
-            f"the ratio of height to area has no peak among {counted(ratios)} in the middle of the areas"
-        )
+        raise GateError(f"the ratio of height to area has no peak among {counted(ratios)} of middle area")
     ratio = seen.at(tops[-1]) * scale
     return _settled(_Rung(area, ratio, ABOUT * ratio), ratios)
 
@@ -298,14 +299,13 @@ def cluster(points: Values, *, share: Fraction = 0.975, within: tuple[Range, Ran
     away = _squared(grid.cells, centre, covariance)
     _demand_dominant(grid, top, core=away <= CORE_DISTANCE, elsewhere=window & (away > distance))
     held = float(grid.counts[away <= distance].sum()) / len(points)
-    return Found(
-        grid.ellipse(centre, covariance, distance), {"share": held, "rounds": rounds, "events": len(points)}
-    )
+    evidence = {"share": held, "rounds": rounds, "events": len(points)}
+    return Found(grid.ellipse(centre, covariance, distance), evidence)
 
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """Events counted in square cells; positions are in cells, shape (CELLS, CELLS, 2)."""
+    """Events counted in cells; positions are in cells, shape (CELLS, CELLS, 2)."""
 
     start: Values
     step: Values
@@ -409,9 +409,7 @@ def _demand_dominant(grid: _Grid, top: tuple[int, int], *, core: Mask, elsewhere
     """Refuse a cluster that is as wide as all events, or one of two."""
     share = grid.counts[core].sum() / grid.counts.sum()
     if share > EVEN:
-        raise GateError(
-            f"{share:.0%} of the events lie in the core of one cluster, too even for a densest place"
-        )
+        raise GateError(f"{share:.0%} of the events lie in one core, too evenly for a densest place")
     others = np.where(elsewhere, grid.heights, 0.0)
     if others.max() >= RIVAL * grid.heights[top]:
         rival = divmod(int(others.argmax()), CELLS)

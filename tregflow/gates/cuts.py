@@ -36,12 +36,21 @@ RIM = 0.001
 """Share of events at either end that does not decide how far the histogram reaches."""
 KERNEL_REACH = 4
 """Standard deviations after which the kernel ends."""
+PROMINENCE = 0.1
+"""Share of its own height by which a peak stands out: a tenth of the highest would hide 2 % of cells."""
+SHARE = 0.01
+"""Least share of the events under a peak."""
 COUNTING_ERRORS = 3
 """Counting errors by which a peak must stand out."""
 PLATEAU = 0.05
 """How far a valley's bottom goes up its flanks, as a share of its depth."""
+TAIL_SMOOTH = 0.005
+"""Least kernel for a peak whose width is measured, axis lengths."""
 FLANK = (0.25, 0.75)
-"""Heights between which a peak is fitted, by its top: on the clean side and on the other."""
+"""Heights down to which a peak is fitted, by its top: on the lower side, and on the upper with the tail."""
+
+NARROWEST = 0.1
+"""Least standard deviation of a peak, kernels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +130,9 @@ def density(values: Values, smooth: float) -> Density:
     taps = math.ceil(KERNEL_REACH * width)
     kernel = np.exp(-0.5 * (np.arange(-taps, taps + 1) / width) ** 2)
     kernel /= kernel.sum()
-    return Density(low + (0.5 - taps) * step, step, np.pad(counts, taps), np.convolve(counts, kernel),
-                   width * step, float(kernel.max()))  # fmt: skip
+    start = low + (0.5 - taps) * step
+    heights = np.convolve(counts, kernel)  # `taps` longer at either end
+    return Density(start, step, np.pad(counts, taps), heights, width * step, float(kernel.max()))
 
 
 def reach(values: Values, *, rim: float = RIM, beyond: float = 1.0) -> Range:
@@ -159,7 +169,7 @@ def silverman(counts: Values) -> float:
     return float(0.9 * min(deviation, (high - low) / 1.34) * events**-0.2)
 
 
-def peaks(seen: Density, *, prominence: float, share: float) -> list[int]:
+def peaks(seen: Density, *, prominence: float = PROMINENCE, share: float = SHARE) -> list[int]:
     """Return the bins of the peaks that are populations, from low to high.
 
     Parameters
@@ -193,8 +203,8 @@ def valley(
     *,
     within: Range | None = None,
     smooth: Positive = 0.01,
-    prominence: Fraction = 0.1,
-    share: Fraction = 0.01,
+    prominence: Fraction = PROMINENCE,
+    share: Fraction = SHARE,
 ) -> Found:
     """Keep what lies above the emptiest place between two peaks.
 
@@ -236,9 +246,8 @@ def valley(
     if not troughs:
         raise GateError(_no_valley(seen, tops, within, counted(points)))
     deepest = max(troughs, key=lambda found: found.drop)
-    return Found(
-        Interval(low=deepest.middle), {**deepest.evidence, "peaks": len(tops), "events": len(points)}
-    )
+    evidence = {**deepest.evidence, "peaks": len(tops), "events": len(points)}
+    return Found(Interval(low=deepest.middle), evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,17 +347,17 @@ def tail(points: Values, *, sd: Positive = 4, within: Range | None = None) -> Fo
     height on the lower side over the top to three quarters on the upper, where the tail begins; the
     kernel's own width is taken out again.
     """
-    seen = density(points[:, 0], 0.005)
+    seen = density(points[:, 0], TAIL_SMOOTH)
     below = within[1] if within else math.inf
-    tops = [top for top in peaks(seen, prominence=0.1, share=0.01) if seen.at(top) < below]
+    tops = [top for top in peaks(seen) if seen.at(top) < below]
     if not tops:
         raise GateError(f"no peak{f' below {below:.2f}' if within else ''} among {counted(points)}")
-    mode, spread = bell(seen, max(tops, key=lambda top: float(seen.heights[top])))
+    mode, spread = bell(seen, max(tops, key=seen.heights.item))
     return Found(Interval(low=mode + sd * spread), {"mode": mode, "spread": spread, "events": len(points)})
 
 
-def bell(seen: Density, top: int, clean: int = -1) -> tuple[float, float]:
-    """Return centre and standard deviation of the Gaussian that follows a peak.
+def bell(seen: Density, top: int) -> tuple[float, float]:
+    """Return centre and standard deviation of the Gaussian that follows a peak, mostly its lower side.
 
     Parameters
     ----------
@@ -356,8 +365,6 @@ def bell(seen: Density, top: int, clean: int = -1) -> tuple[float, float]:
         The axis.
     top : int
         The peak's bin.
-    clean : {-1, 1}, default -1
-        The side that belongs to the peak alone: -1 below, 1 above.
 
     Raises
     ------
@@ -365,17 +372,15 @@ def bell(seen: Density, top: int, clean: int = -1) -> tuple[float, float]:
         If the peak is no wider than the kernel.
     """
     height = float(seen.heights[top])
-    ends = sorted((_flank(seen, top, clean, FLANK[0] * height), _flank(seen, top, -clean, FLANK[1] * height)))
-    places = np.arange(ends[0], ends[1] + 1)
+    first, last = (_flank(seen, top, way, part * height) for way, part in zip((-1, 1), FLANK, strict=True))
+    places = np.arange(first, last + 1)
     heights = seen.heights[places]
     weights = np.sqrt(heights)  # the error of log(h) is 1 / sqrt(h)
-    square, linear, _ = (
-        np.polyfit(places - top, np.log(heights), 2, w=weights) if len(places) > 3 else (0.0, 0.0, 0.0)
-    )
-    variance = -0.5 / square * seen.step**2 - seen.smooth**2 if square < 0 else 0.0
-    if variance <= (0.1 * seen.smooth) ** 2:
+    square, linear, _ = map(float, np.polyfit(places - top, np.log(heights), 2, w=weights))
+    variance = -0.5 / square * seen.step**2 - seen.smooth**2
+    if variance <= (NARROWEST * seen.smooth) ** 2:
         raise GateError(f"the peak at {seen.at(top):.2f} has no width")
-    return seen.at(float(top - 0.5 * linear / square)), math.sqrt(variance)
+    return seen.at(top - 0.5 * linear / square), math.sqrt(variance)
 
 
 def _flank(seen: Density, top: int, way: int, level: float) -> int:

@@ -2,8 +2,9 @@
 
 Borders are those of Gating-ML 2.0: ``low <= x < high``; polygons even-odd with left and bottom
 edges in, right and top out; ellipses ``<=``. Coordinates are axis units. An interval's edge is
-taken back to linear units and the events are compared there; polygons and ellipses are first cut
-by their bounding box in linear units, and only what lies inside is brought to the axis.
+taken back to linear units and the events are compared there (on a linear scale, on the axis: no
+event may fall to another side than in FlowKit); polygons and ellipses are first cut by their
+bounding box in linear units, and only what lies inside is brought to the axis.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from tregflow.sample import BLOCK, Rows, Values
+from tregflow.transforms import Identity, Linear, Transform
 from tregflow.view import Mask, View
 
 SLACK = 1e-9
@@ -38,7 +40,7 @@ class Shape(Protocol):
 
 def members(shape: Shape, view: View) -> Rows:
     """Return the view's rows that lie inside a shape."""
-    return view.rows[shape.contains(view)]
+    return view.rows.take(np.flatnonzero(shape.contains(view)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Interval:
 
     def contains(self, view: View) -> Mask:
         """Return which rows lie between the edges."""
-        return _between(view, 0, self.low, self.high)
+        return _within(view.linear(0), view.scale(0), self.low, self.high)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the shape as a template writes it."""
@@ -78,7 +80,8 @@ class Rectangle:
 
     def contains(self, view: View) -> Mask:
         """Return which rows lie between the edges of every axis."""
-        return _box(view, self.low, self.high)
+        places, _ = _boxed(view, self.low, self.high)
+        return _mask(view, places)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the shape as a template writes it."""
@@ -101,16 +104,19 @@ class Polygon:
     def contains(self, view: View) -> Mask:
         """Return which rows lie inside."""
         corners = np.array(self.vertices)
-        inside = _box(view, *_widened(corners.min(axis=0), corners.max(axis=0)))
-        inside[inside] = self.holds(view.at(inside).points())
-        return inside
+        places, columns = _boxed(view, *_widened(corners.min(axis=0), corners.max(axis=0)))
+        x, y = (view.scale(axis)(column) for axis, column in enumerate(columns))
+        return _mask(view, places[self._holds(x, y)])
 
     def holds(self, points: Values) -> Mask:
         """Return which points lie inside; shape (n_points, 2) in, (n_points,) out."""
-        inside = np.zeros(len(points), bool)
-        for start in range(0, len(points), BLOCK):
-            x, y = np.ascontiguousarray(points[start : start + BLOCK].T)
-            inside[start : start + BLOCK] = self._even_odd(x, y)
+        return self._holds(*np.ascontiguousarray(points.T))
+
+    def _holds(self, x: Values, y: Values) -> Mask:
+        inside = np.zeros(len(x), bool)
+        for start in range(0, len(x), BLOCK):
+            block = slice(start, start + BLOCK)
+            inside[block] = self._even_odd(x[block], y[block])
         return inside
 
     def _even_odd(self, x: Values, y: Values) -> Mask:
@@ -158,9 +164,9 @@ class Ellipse:
         """Return which rows lie inside or on the border."""
         reach = np.sqrt(self.distance * np.diag(np.array(self.covariance)))
         centre = np.array(self.centre)
-        inside = _box(view, *_widened(centre - reach, centre + reach))
-        inside[inside] = self.holds(view.at(inside).points())
-        return inside
+        places, columns = _boxed(view, *_widened(centre - reach, centre + reach))
+        scaled = [view.scale(axis)(column) for axis, column in enumerate(columns)]
+        return _mask(view, places[self.holds(np.column_stack(scaled))])
 
     def holds(self, points: Values) -> Mask:
         """Return which points lie inside; shape (n_points, n_axes) in, (n_points,) out."""
@@ -211,10 +217,10 @@ class And:
 
     def contains(self, view: View) -> Mask:
         """Return which rows lie inside every part."""
-        inside = np.ones(len(view), bool)
+        places = np.arange(len(view))
         for part in self.parts:
-            inside[inside] = part.contains(view.at(inside))
-        return inside
+            places = places[part.contains(view.at(places))]
+        return _mask(view, places)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the shape as a template writes it."""
@@ -235,10 +241,10 @@ class Or:
 
     def contains(self, view: View) -> Mask:
         """Return which rows lie inside at least one part."""
-        outside = np.ones(len(view), bool)
+        places = np.arange(len(view))
         for part in self.parts:
-            outside[outside] = ~part.contains(view.at(outside))
-        return ~outside
+            places = places[~part.contains(view.at(places))]
+        return ~_mask(view, places)
 
     def to_mapping(self) -> dict[str, Any]:
         """Return the shape as a template writes it."""
@@ -389,23 +395,33 @@ def _widened(low: Values, high: Values) -> tuple[Point, Point]:
     return tuple(low - slack), tuple(high + slack)
 
 
-def _box(view: View, low: Point, high: Point) -> Mask:
-    """Return which rows lie between the edges, each axis looked at only where the last one held."""
-    inside = np.ones(len(view), bool)
+def _boxed(view: View, low: Point, high: Point) -> tuple[Rows, list[Values]]:
+    """Return the places of rows between the edges, and their linear values on each axis.
+
+    Each axis is looked at only where the one before it held.
+    """
+    places, columns = np.arange(len(view)), list[Values]()
     for axis in range(len(low)):
-        inside[inside] = _between(view.at(inside), axis, low[axis], high[axis])
-    return inside
+        narrowed = view.at(places) if columns else view
+        x = narrowed.linear(axis)
+        kept = np.flatnonzero(_within(x, view.scale(axis), low[axis], high[axis]))
+        places, columns = places.take(kept), [column.take(kept) for column in (*columns, x)]
+    return places, columns
 
 
-def _between(view: View, axis: int, low: float, high: float) -> Mask:
-    scale, inside = view.scale(axis), np.ones(len(view), bool)
-    if math.isinf(low) and math.isinf(high) and not scale.positive:
-        return inside
-    x = view.linear(axis)
-    if scale.positive:
-        inside &= x > 0
+def _within(x: Values, scale: Transform, low: float, high: float) -> Mask:
+    """Return which linear values lie between two edges on a scale; what has no place on it does not."""
+    inside = x > 0 if scale.positive else np.ones(len(x), bool)
+    if isinstance(scale, Linear):  # compared on the axis: every program rounds the same way there, and none back
+        x, scale = scale(x), Identity()
     if math.isfinite(low):
         inside &= x >= scale.inverse(np.float64(low))
     if math.isfinite(high):
         inside &= x < scale.inverse(np.float64(high))
     return inside
+
+
+def _mask(view: View, places: Rows) -> Mask:
+    mask = np.zeros(len(view), bool)
+    mask[places] = True
+    return mask

@@ -1,16 +1,25 @@
-"""Files written whole or not at all, and files known by their content."""
+"""Files written whole or not at all, found as a sheet names them, and known by their content."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import tempfile
+import secrets
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from unicodedata import normalize
 
 from tregflow.errors import Finding, OutputError
 
 CHUNK = 1 << 20
+
+PART = ".part"
+"""How a file that is being written ends; its name begins with a dot."""
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+FORBIDDEN = {errno.EACCES, errno.EPERM}
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -28,39 +37,72 @@ def write_whole(path: Path, content: bytes) -> None:
     OutputError
         ``E-WRITE``: no room, no permission.
     """
+    write_together({path: content})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write files of which none appears before there was room for all.
+
+    Parameters
+    ----------
+    contents : mapping of Path to bytes
+        In the order in which they appear; their folders are made if needed.
+
+    Raises
+    ------
+    OutputError
+        ``E-WRITE``: no room, no permission; what stood there before still does.
+    """
+    parts: dict[Path, Path] = {}
+    path = Path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts[path] = _staged(path, content)
+        for path, part in parts.items():
+            part.replace(path)
     except OSError as error:
         raise unwritten(path, error) from error
+    finally:
+        _cleared(parts.values())
 
 
 def unwritten(path: Path, error: OSError) -> OutputError:
     """Return the error that says why a file could not be written."""
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    hint = "make room and run the same command again" if full else "choose another --out or ask for permission"
+    hint = "choose another --out"
+    if error.errno in FULL:
+        hint = "make room and run the same command again"
+    elif error.errno in FORBIDDEN:
+        hint = "close it where it is open, ask for permission, or choose another --out"
     return OutputError(Finding("E-WRITE", f"{(error.strerror or str(error)).lower()}; {hint}. Finished files are kept and "
-                               "are not gated again", path.name))  # fmt: skip
+                               "are not gated again", str(path)))  # fmt: skip
 
 
-def _replace(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as part:
-            part.write(content)
-            part.flush()
-            os.fsync(part.fileno())
-        os.chmod(name, 0o666 & ~_umask())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+def located(root: Path, file: str) -> Path:
+    r"""Return where a file of a sheet is, whichever system the sheet was written on.
+
+    Parameters
+    ----------
+    root : Path
+        The sheet's folder.
+    file : str
+        As the sheet writes it: ``\`` may stand for ``/``, and letters with accents may be composed
+        or not.
+
+    Returns
+    -------
+    Path
+        The first spelling that is there; as written where none is.
+    """
+    slashed = file.replace("\\", "/")
+    spellings = dict.fromkeys((file, slashed, normalize("NFC", slashed), normalize("NFD", slashed)))
+    paths = [root / spelling for spelling in spellings]
+    return next(filter(_is_there, paths), paths[0])
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def storable(name: str) -> str:
+    """Return a file's name with ``?`` for bytes that no text can hold: not all names are UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
 
 
 def sha256(path: Path, start: int = 0, length: int | None = None) -> str:
@@ -72,3 +114,30 @@ def sha256(path: Path, start: int = 0, length: int | None = None) -> str:
             digest.update(chunk)
             left = None if left is None else left - len(chunk)
     return digest.hexdigest()
+
+
+def _staged(path: Path, content: bytes) -> Path:
+    """Write the content beside the file it is for; return where."""
+    part = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PART}")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        _cleared([part])
+        raise
+    return part
+
+
+def _cleared(parts: Iterable[Path]) -> None:
+    for part in parts:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False

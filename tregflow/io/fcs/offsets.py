@@ -106,7 +106,7 @@ def find_events(data_set: DataSet, width: int, *, doubt: str = "") -> Place:
         return _nothing(data_set, claims, width)
     place = _placed(data_set, claims, demand)
     _refuse_overlaps(data_set, Span(place.begin, place.begin + place.n_events * width))
-    return replace(place, findings=(*place.findings, *_silences(data_set), *_gap(data_set, place.begin)))
+    return replace(place, findings=(*place.findings, *_silences(data_set), *_shifts(data_set, place.begin)))
 
 
 def _demand(data_set: DataSet, width: int, doubt: str) -> Demand:
@@ -247,10 +247,23 @@ def _silences(data_set: DataSet) -> Iterator[Finding]:
         yield Finding("N-OFFSETS", "TEXT does not say where DATA is; the offsets in HEADER were used")
 
 
-def _gap(data_set: DataSet, begin: int) -> Iterator[Finding]:
+def _shifts(data_set: DataSet, begin: int) -> Iterator[Finding]:
+    """Yield a flag where all fits and yet a byte may have been lost or added before the events."""
+    last = data_set.header.text.end - 1
     if _unclaimed(data_set, begin):
-        seen = f"bytes between TEXT (to {data_set.header.text.end - 1}) and DATA (from {begin})"
-        yield Finding("F-GAP", f"{seen} belong to no segment; columns may have rotated, look at the plots")
+        seen = f"bytes between TEXT (to {last}) and DATA (from {begin}) belong to no segment"
+        yield Finding("F-GAP", f"{seen}; columns may have rotated, look at the plots")
+    elif _misses_end(data_set):
+        seen = f"the last delimiter of TEXT does not stand at its end, byte {last}"
+        yield Finding("F-SHIFT", f"{seen}; a byte may be lost or added before the events, look at the plots")
+
+
+def _misses_end(data_set: DataSet) -> bool:
+    """Whether the delimiter that closes TEXT stands before its stated end, or right behind it."""
+    text = data_set.header.text
+    delimiter, following = (data_set.source.read(Span(at, at + 1)) for at in (text.begin, text.end))
+    ending = data_set.text.ending
+    return ending == "ragged" or (ending == "open" and following == delimiter)
 
 
 def _unclaimed(data_set: DataSet, begin: int) -> bool:

@@ -149,8 +149,8 @@ def _require_file(path: Path) -> None:
 
 def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) -> Scan:
     found, strays = read_data_sets(stream)
-    place_in_file = _choice(number, len(found))
-    chosen = supplemented(found[place_in_file])
+    index = _choice(number, len(found))
+    chosen = supplemented(found[index])
     text = chosen.text
     layout = read_layout(text.keywords)
     channels = read_channels(text.keywords, layout.kinds, scaling)
@@ -159,7 +159,7 @@ def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) 
     spillover, spill_findings = read_spillover(text.keywords)
     findings = (
         *strays,
-        *_container_findings(chosen, place_in_file + 1, len(found), place.begin + length),
+        *_container_findings(chosen, index + 1, len(found), place.begin + length),
         *text.findings,
         *layout_findings(text.keywords, layout, channels),
         *place.findings,
@@ -175,7 +175,7 @@ def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) 
         record=layout.record,
         data_offset=chosen.source.base + place.begin,
         data_length=length,
-        data_set=place_in_file + 1,
+        data_set=index + 1,
         n_data_sets=len(found),
         findings=tuple(finding.at(name) for finding in findings),
     )

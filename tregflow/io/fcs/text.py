@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from tregflow.errors import Finding, refuse
 from tregflow.io.fcs.segments import Source, Span
@@ -32,6 +33,8 @@ STANDARD = re.compile(r"\$(P\d+[A-Z]{1,8}|[A-Z]{2,18})")
 
 BLANKS = " \t\r\n\0"
 
+Ending = Literal["closed", "open", "ragged"]
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -43,13 +46,18 @@ class Text:
         Keys stripped and in upper case, ``$`` kept: a private ``P5N`` is not ``$P5N``.
     findings : tuple of Finding
         What departs from the standard and was understood nevertheless.
-    unclosed : str
-        The last key, where no delimiter closes its value: it may have lost its end.
+    ending : {"closed", "open", "ragged"}
+        Whether the last value is closed by a delimiter, is not, or is and other bytes than fill follow.
     """
 
     keywords: dict[str, str]
     findings: tuple[Finding, ...] = ()
-    unclosed: str = ""
+    ending: Ending = "closed"
+
+    @property
+    def unclosed(self) -> str:
+        """The key whose value no delimiter closes: it may have lost its end."""
+        return list(self.keywords)[-1] if self.ending == "open" and self.keywords else ""
 
 
 def read_text(source: Source, span: Span, name: str = "TEXT") -> Text:
@@ -83,9 +91,9 @@ def parse_text(raw: bytes, name: str = "TEXT") -> Text:
         raise refuse(
             "E-TEXT", f"{name} has {raw.count(raw[:1]):,} delimiters; at most {MOST_WORDS:,} words are read"
         )
-    words, findings, is_closed = _words(raw[1:], raw[:1], name)
+    words, findings, ending = _words(raw[1:], raw[:1], name)
     keywords, more = _paired(words, name)
-    return Text(keywords, (*findings, *more), "" if is_closed or not keywords else list(keywords)[-1])
+    return Text(keywords, (*findings, *more), ending)
 
 
 def merged(primary: Text, supplement: Text) -> Text:
@@ -99,22 +107,23 @@ def merged(primary: Text, supplement: Text) -> Text:
     if clashes:
         sentence = f"the supplemental TEXT gives other values for {keys_listed(clashes)}"
         findings.append(Finding("F-SUPPLEMENT", f"{sentence}; those of the primary TEXT hold"))
-    return Text({**supplement.keywords, **primary.keywords}, tuple(findings), primary.unclosed)
+    added = {key: value for key, value in supplement.keywords.items() if key not in primary.keywords}
+    return Text({**added, **primary.keywords}, tuple(findings), primary.ending)
 
 
-def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[Finding], bool]:
+def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[Finding], Ending]:
     standard = _escaped(body, delimiter)
     words, findings = standard, []
     if delimiter * 2 in body:
         words = min(standard, body.split(delimiter), key=_contradictions)
         findings = [Finding("N-TEXT", sentence) for sentence in _doubts(standard, words, name)]
-    is_closed = not words[-1].strip(BLANKS.encode())
-    if not is_closed:
-        findings.append(Finding("N-TEXT", f"{name} does not end with its delimiter"))
-    if len(words) % 2 and not is_closed:
+    complete = words[: len(words) - len(words) % 2]
+    if not words[-1].strip(BLANKS.encode()):
+        return complete, findings, "closed"
+    if len(words) % 2:
         sentence = f"{name} has an odd number of words, {len(words):,}; the last one was left out"
-        findings.append(Finding("N-TEXT", sentence))
-    return words[: len(words) - len(words) % 2], findings, is_closed
+        return complete, [*findings, Finding("N-TEXT", sentence)], "ragged"
+    return complete, [*findings, Finding("N-TEXT", f"{name} does not end with its delimiter")], "open"
 
 
 def _escaped(body: bytes, delimiter: bytes) -> list[bytes]:
@@ -229,8 +238,10 @@ def required(keywords: Mapping[str, str], key: str) -> str:
 
 def shown(value: str) -> str:
     """Return a technical keyword's value for a message: quoted, printable, short."""
-    printable = "".join(letter if letter.isprintable() else "." for letter in value.strip(BLANKS))
-    return f'"{printable if len(printable) <= 24 else printable[:23] + "…"}"'
+    word = value.strip(BLANKS)
+    start = word if len(word) <= 24 else word[:23] + "…"
+    printable = "".join(letter if letter.isprintable() else "." for letter in start)
+    return f'"{printable}"'
 
 
 def listed(names: Sequence[str], most: int = 6) -> str:

@@ -1,0 +1,39 @@
+"""What tests share: the folder of real files, and lines said at the end of the run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Return the folder of real files; without it a test is skipped, and fails where CI runs it."""
+    folder = Path(os.environ.get("TREGFLOW_DATA") or REPOSITORY.parent / "shared" / "data")
+    if folder.is_dir():
+        return folder
+    reason = f"no folder of real files at {folder}; set TREGFLOW_DATA"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Write the lines that tests recorded as their figures (``record_property("figures", …)``)."""
+    reports = [
+        report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, [])
+    ]
+    said = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "figures"
+    ]
+    if said:
+        terminalreporter.section("figures")
+    for line in said:
+        terminalreporter.write_line(line)

@@ -1,0 +1,124 @@
+"""Where everything on a page goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tregflow.errors import Finding
+from tregflow.gating import Gated
+from tregflow.plots import drawing
+from tregflow.plots.drawing import FAINT, INK, LINE, note_lines, paint_backgate, paint_panel
+from tregflow.plots.paint import WHITE, Box, Sheet, shortened, wrapped
+from tregflow.plots.panels import Backgate, Header, Panel, backgates, header, panels
+
+Item = TypeVar("Item")
+
+WIDTH, EDGE = 1600, 24
+"""Pixels across a page, and left free at its sides."""
+
+HEADER, HEADING, FOOTER, GAP = 112, 26, 24, 10
+"""Pixels from top to bottom: the page's head, a block's heading, the page's foot, between rows."""
+
+COLUMNS, SMALL_COLUMNS = 5, 8
+"""Panels in a row."""
+
+FLAGS = 5
+"""Lines of the head that flags may fill."""
+
+VERDICTS = {"pass": "#007a59", "review": "#e69f00", "fail": "#d55e00"}
+
+LEGEND = ("Every event of the parent is drawn. Colour: events per bin, logarithmic, dark few to yellow many, white none. "
+          "Dark bars are kept. Solid line: the gate as placed; dashed: the template's; yellow: where the cut may lie.")  # fmt: skip
+
+
+def page(gated: Gated, title: str) -> bytes:
+    """Draw the page of one sample.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+    title : str
+        What the sample is called.
+
+    Returns
+    -------
+    bytes
+        A PNG file, the same for the same events.
+    """
+    shown = panels(gated)
+    rows, small = _rows(shown, COLUMNS), _rows(backgates(gated, shown), SMALL_COLUMNS)
+    sheet = Sheet(WIDTH, HEADER + sum(map(_height, rows)) + _small_height(len(small)) + FOOTER)
+    _paint_header(sheet, header(gated, title))
+    below = _paint_panels(sheet, rows, HEADER)
+    if small:
+        _paint_backgates(sheet, small, below, gated.template.primary.count)
+    sheet.text(EDGE, sheet.height - 9, LEGEND, colour=FAINT)
+    return sheet.png()
+
+
+def _rows(items: Sequence[Item], length: int) -> list[Sequence[Item]]:
+    return [items[start : start + length] for start in range(0, len(items), length)]
+
+
+def _height(row: Sequence[Panel]) -> int:
+    notes = max(len(note_lines(panel)) for panel in row)
+    return drawing.CAPTION + drawing.SIDE + drawing.BELOW + notes * LINE + GAP
+
+
+def _small_height(rows: int) -> int:
+    each = drawing.SMALL_CAPTION + drawing.SMALL_SIDE + drawing.SMALL_BELOW + GAP
+    return HEADING + rows * each if rows else 0
+
+
+def _paint_panels(sheet: Sheet, rows: Sequence[Sequence[Panel]], top: int) -> int:
+    """Paint row after row and return where the last one ends."""
+    for row in rows:
+        for column, panel in enumerate(row):
+            paint_panel(sheet, panel, EDGE + column * (WIDTH - 2 * EDGE) / COLUMNS, top)
+        top += _height(row)
+    return top
+
+
+def _paint_backgates(sheet: Sheet, rows: Sequence[Sequence[Backgate]], top: int, name: str) -> None:
+    sheet.rectangle(Box(EDGE, top, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
+    cells = int(rows[0][0].raster.sum())
+    said = "all of them in colour over the parent's events in grey (histograms: each as high as fits)" if cells else "none"
+    sheet.text(EDGE, top + 19, f"Where the {name} cells lie on the way to them: {said}", size=9.5, bold=True)
+    for number, row in enumerate(rows):
+        for column, backgate in enumerate(row):
+            left = EDGE + column * (WIDTH - 2 * EDGE) / SMALL_COLUMNS
+            paint_backgate(sheet, backgate, left, top + HEADING + number * (_small_height(1) - HEADING))
+
+
+def _paint_header(sheet: Sheet, said: Header) -> None:
+    sheet.text(EDGE, 42, shortened(said.title, 430, 18, bold=True), size=18, bold=True)
+    sheet.text(EDGE, 64, shortened(said.template, 430, 9), size=9, colour=FAINT)
+    if said.notes:
+        sheet.text(EDGE, 84, shortened("notes: " + ", ".join(said.notes), 430, 8.5), size=8.5, colour=FAINT)
+    sheet.text(480, 30, shortened(said.measure, 230, 10, bold=True), size=10, bold=True)
+    sheet.text(480, 64, said.percent, size=24, bold=True)
+    sheet.text(480, 84, shortened(said.count, 230, 9), size=9)
+    _paint_verdict(sheet, said)
+    sheet.rectangle(Box(EDGE, HEADER - 10, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
+
+
+def _paint_verdict(sheet: Sheet, said: Header) -> None:
+    sheet.rectangle(Box(730, 24, 116, 36), face=VERDICTS[said.verdict])
+    ink = INK if said.verdict == "review" else WHITE
+    sheet.text(788, 49, said.verdict.upper(), size=15, colour=ink, bold=True, align="center")
+    for number, (code, words) in enumerate(_flag_lines(said.flags)):
+        sheet.text(870, 32 + 14 * number, code, size=8.5, bold=True)
+        sheet.text(990, 32 + 14 * number, words, size=8.5)
+
+
+def _flag_lines(flags: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return flags as lines, each with its code where it begins, and how many more there are."""
+    lines = []
+    for flag in flags:
+        sentence = wrapped(flag.sentence, WIDTH - EDGE - 990, 8.5, 2)
+        lines += [(flag.code if part == sentence[0] else "", part) for part in sentence]
+    if len(lines) > FLAGS:
+        return [*lines[: FLAGS - 1], (f"{len(flags)} in all", "see the panels and files.csv")]
+    return lines or [("no flags", "")]

@@ -1,0 +1,434 @@
+"""What a page says, as values: counts per bin, outlines and words, before anything is drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tregflow.checks import Judged, Verdict, judge
+from tregflow.errors import Finding
+from tregflow.gates.shapes import (
+    And,
+    Ellipse,
+    Everything,
+    Interval,
+    Members,
+    Not,
+    Or,
+    Polygon,
+    Rectangle,
+    Shape,
+    parts,
+)
+from tregflow.gating import Gated, Placed, Status
+from tregflow.plots.axes import FEW, Axis, Counts, fitted_axis
+from tregflow.populations import Count, count
+from tregflow.sample import Rows, Values
+from tregflow.template import ROOT, Population
+
+BINS = {0: 1, 1: 240, 2: 120}
+"""Bins along each axis of a panel, by its number of axes."""
+
+FAR = 1e12
+"""Stands for an open edge where a line must end somewhere; larger than any axis."""
+
+NO_ROWS: Rows = np.empty(0, np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A shape's border, to be drawn.
+
+    Parameters
+    ----------
+    edges : tuple of float
+        On one axis: the finite edges, axis units.
+    paths : tuple of ndarray, each of shape (n_corners, 2)
+        On two axes: closed lines, axis units.
+    """
+
+    edges: tuple[float, ...] = ()
+    paths: tuple[Values, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.edges or self.paths)
+
+
+NOTHING = Outline()
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One gate: its parent's events, its border, and what is said of it.
+
+    Parameters
+    ----------
+    population, parent : str
+        Whose gate it is, and whose events are shown.
+    axes : tuple of Axis
+        None, one or two; none where a marker is absent or the gate names no markers.
+    raster : ndarray of int, shape (n_bins,) * n_axes
+        Events of the parent per bin; its sum is the parent's count.
+    placed, stored : Outline
+        The gate; and the template's, where another was placed.
+    kept : tuple of float
+        What an interval keeps, axis units; empty for other shapes.
+    window : tuple of float
+        Where a cut had to stay, axis units; empty where it was free.
+    status : str
+        How the gate came about.
+    percent, count, status_words : str
+        Percent of parent, events of events, status with shift.
+    notes : tuple of str
+        What else must be known.
+    is_reference : bool
+        Whether the population serves other gates.
+    """
+
+    population: str
+    parent: str
+    axes: tuple[Axis, ...]
+    raster: Counts
+    placed: Outline
+    stored: Outline
+    kept: tuple[float, ...]
+    window: tuple[float, ...]
+    status: Status
+    percent: str
+    count: str
+    status_words: str
+    notes: tuple[str, ...]
+    is_reference: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Backgate:
+    """Where the cells of the primary measure lie in a panel on the way to them.
+
+    Parameters
+    ----------
+    panel : Panel
+        The ancestor's panel.
+    raster : ndarray of int
+        The cells per bin, on the panel's axes.
+    """
+
+    panel: Panel
+    raster: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands above the panels.
+
+    Parameters
+    ----------
+    title, template : str
+        The sample; the template's name, hash and the file's events.
+    measure, percent, count : str
+        The primary measure, its percent, and events of events.
+    verdict : str
+        ``pass``, ``review`` or ``fail``.
+    flags : tuple of Finding
+        What refuses or flags the number.
+    notes : tuple of str
+        Codes of the notes.
+    """
+
+    title: str
+    template: str
+    measure: str
+    percent: str
+    count: str
+    verdict: Verdict
+    flags: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+
+def header(gated: Gated, title: str) -> Header:
+    """Return what is said of the sample as a whole."""
+    judged, template = judge(gated)[0], gated.template
+    numbers = judged.percent
+    of = f"{_number(numbers.numerator)} {numbers.measure.count} of {_number(numbers.denominator)} {numbers.measure.of}"
+    about = f"{template.name} · {template.hash[:8]} · {len(gated.bound.sample):,} events"
+    flags = sorted((finding for finding in judged.findings if finding.answer != "note"), key=lambda one: one.answer == "flag")
+    return Header(title, about, numbers.measure.name, _headline(judged), of, judged.verdict, tuple(flags), _notes(judged))
+
+
+def _headline(judged: Judged) -> str:
+    return "no number" if math.isnan(judged.percent.percent) else percent_words(judged.percent.percent)
+
+
+def _notes(judged: Judged) -> tuple[str, ...]:
+    codes = [finding.code for finding in judged.findings if finding.answer == "note"]
+    return tuple(dict.fromkeys(codes))
+
+
+def panels(gated: Gated) -> tuple[Panel, ...]:
+    """Return a panel for every gate.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+
+    Returns
+    -------
+    tuple of Panel
+        In the template's order.
+    """
+    counts = {row.population: row for row in count(gated)}
+    return tuple(panel(gated, population, counts[population.name]) for population in gated.template.populations)
+
+
+def panel(gated: Gated, population: Population, counted: Count) -> Panel:
+    """Return the panel of one gate.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+    population : Population
+        Whose gate it is.
+    counted : Count
+        Its row of the population table, which the panel repeats.
+
+    Returns
+    -------
+    Panel
+    """
+    placed, rows = gated.placed[population.name], gated.members.get(population.parent, NO_ROWS)
+    points, edges = _points(gated, population, rows), _edges_to_see(population, placed)
+    markers = population.markers[: points.shape[1]]
+    axes = tuple(fitted_axis(gated.bound, marker, points[:, i], edges) for i, marker in enumerate(markers))
+    shape, stored = placed.shape, population.gate.stored
+    return Panel(
+        population.name, population.parent, axes, raster(points, axes),
+        placed=outline(shape, axes),
+        stored=outline(stored, axes) if stored != shape else NOTHING,
+        kept=(shape.low, shape.high) if isinstance(shape, Interval) else (),
+        window=population.gate.within or (),
+        status=placed.status,
+        percent=percent_words(counted.percent_of_parent),
+        count=f"{_number(counted.count)} of {len(rows):,}",
+        status_words=status_words(placed),
+        notes=(*_explanations(population, placed, axes, len(rows)), *_beyond(points, axes)),
+        is_reference=population.is_reference,
+    )  # fmt: skip
+
+
+def backgates(gated: Gated, shown: Sequence[Panel]) -> tuple[Backgate, ...]:
+    """Return where the primary measure's cells lie in the panels on the way to them.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+    shown : sequence of Panel
+        What `panels` returned for it.
+
+    Returns
+    -------
+    tuple of Backgate
+        From the root down; panels without axes are left out.
+    """
+    name = gated.template.primary.count
+    path, rows = gated.template.path(name), gated.members.get(name, NO_ROWS)
+    return tuple(
+        Backgate(above, raster(_points(gated, gated.template.population(above.population), rows), above.axes))
+        for above in shown
+        if above.population in path and above.axes
+    )
+
+
+def raster(points: Values, axes: Sequence[Axis]) -> Counts:
+    """Count events per bin.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_events, n_axes)
+        Axis units.
+    axes : sequence of Axis
+        None, one or two.
+
+    Returns
+    -------
+    ndarray of int, shape (n_bins,) * n_axes
+        Sums to the number of events.
+    """
+    n = BINS[len(axes)]
+    flat = np.zeros(len(points), np.intp)
+    for place, axis in enumerate(axes):
+        flat = flat * n + axis.bins(points[:, place], n)
+    return np.bincount(flat, minlength=n ** len(axes)).reshape((n,) * len(axes))
+
+
+def outline(shape: Shape | None, axes: Sequence[Axis]) -> Outline:
+    """Return the border of a shape; of a combination, that of its parts.
+
+    Parameters
+    ----------
+    shape : Shape or None
+        Axis units.
+    axes : sequence of Axis
+        What it is drawn on.
+
+    Returns
+    -------
+    Outline
+        Empty where there is nothing to draw.
+    """
+    if shape is None or not axes:
+        return NOTHING
+    if combined := [outline(part, axes) for part in parts(shape)]:
+        return Outline(sum((part.edges for part in combined), ()), sum((part.paths for part in combined), ()))
+    return Outline(edges=_edges(shape)) if len(axes) == 1 else Outline(paths=_paths(shape))
+
+
+def _edges(shape: Shape) -> tuple[float, ...]:
+    if isinstance(shape, Interval):
+        ends: tuple[float, ...] = (shape.low, shape.high)
+    elif isinstance(shape, Rectangle):
+        ends = (shape.low[0], shape.high[0])
+    elif isinstance(shape, Ellipse):
+        reach = math.sqrt(shape.distance * shape.covariance[0][0])
+        ends = (shape.centre[0] - reach, shape.centre[0] + reach)
+    else:
+        ends = ()
+    return tuple(end for end in ends if math.isfinite(end))
+
+
+def _paths(shape: Shape) -> tuple[Values, ...]:
+    if isinstance(shape, Polygon):
+        return (_closed(np.array(shape.vertices)),)
+    if isinstance(shape, Rectangle):
+        (left, bottom), (right, top) = (np.clip(corner[:2], -FAR, FAR) for corner in (shape.low, shape.high))
+        return (_closed(np.array([(left, bottom), (right, bottom), (right, top), (left, top)])),)
+    return (_ring(shape),) if isinstance(shape, Ellipse) else ()
+
+
+def _ring(ellipse: Ellipse) -> Values:
+    """Return the border of an ellipse; of one on more axes, that of its shadow on the first two."""
+    angle = np.linspace(0, 2 * np.pi, 121)
+    spread = np.linalg.cholesky(ellipse.distance * np.array(ellipse.covariance)[:2, :2])
+    ring: Values = np.column_stack([np.cos(angle), np.sin(angle)]) @ spread.T + np.array(ellipse.centre[:2])
+    return ring
+
+
+def _closed(corners: Values) -> Values:
+    return np.vstack([corners, corners[:1]])
+
+
+def described(shape: Shape) -> str:
+    """Say in words what a combination combines.
+
+    Parameters
+    ----------
+    shape : Shape
+        Any.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> described(And((Members("CD4"), Not(Members("CD8")))))
+    'CD4 and not CD8'
+    """
+    if isinstance(shape, Members):
+        return shape.population
+    if isinstance(shape, Not):
+        return f"not {_bracketed(shape.part)}"
+    if isinstance(shape, (And, Or)):
+        return (" and " if isinstance(shape, And) else " or ").join(map(_bracketed, shape.parts))
+    return "everything" if isinstance(shape, Everything) else f"this {type(shape).__name__.lower()}"
+
+
+def _bracketed(shape: Shape) -> str:
+    return f"({described(shape)})" if isinstance(shape, (And, Or)) else described(shape)
+
+
+def status_words(placed: Placed) -> str:
+    """Say how a gate came about and how far it lies from the stored one.
+
+    Parameters
+    ----------
+    placed : Placed
+        The gate.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> status_words(Placed(Interval(0.55), "moved", shift=0.05, shift_decades=0.23))
+    'moved +0.050 (+0.23 decade)'
+    """
+    if math.isnan(placed.shift):
+        return {"fallback": "fallback: stored gate used", "skipped": "skipped: all kept",
+                "corrected": "corrected by a reviewer"}.get(placed.status, placed.status)  # fmt: skip
+    shift = f"{placed.shift:+z.3f}" if abs(placed.shift) < 10 else f"{placed.shift:+,.0f}"
+    decades = "" if math.isnan(placed.shift_decades) else f" ({placed.shift_decades:+z.2f} decade)"
+    return f"{placed.status} {shift}{decades}".replace("-", "−")
+
+
+def percent_words(percent: float) -> str:
+    """Return a percent with about three figures.
+
+    Parameters
+    ----------
+    percent : float
+        0 to 100, or NaN.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> [percent_words(percent) for percent in (100, 99.95, 6.406, 0.0123, float("nan"))]
+    ['100 %', '99.95 %', '6.41 %', '0.012 %', '– %']
+    """
+    if math.isnan(percent) or percent in {0, 100}:
+        return "– %" if math.isnan(percent) else f"{percent:.0f} %"
+    return f"{percent:.{1 if 10 <= percent < 99 else 2 if percent >= 1 else 3}f} %"
+
+
+def _number(count: int | None) -> str:
+    return "–" if count is None else f"{count:,}"
+
+
+def _points(gated: Gated, population: Population, rows: Rows) -> Values:
+    """Return events on the axes that can be drawn: the first two, if the file has them all."""
+    if any(marker not in gated.bound.channels for marker in population.markers):
+        return np.empty((len(rows), 0))
+    return gated.bound.view(population.markers[:2], rows).points()
+
+
+def _edges_to_see(population: Population, placed: Placed) -> tuple[float, ...]:
+    """Return the cuts that an axis must be long enough for."""
+    shapes = (placed.shape, population.gate.stored)
+    cuts = [edge for shape in shapes if isinstance(shape, Interval) for edge in (shape.low, shape.high)]
+    return (*cuts, *(population.gate.within or ()))
+
+
+def _explanations(population: Population, placed: Placed, axes: Sequence[Axis], events: int) -> list[str]:
+    said = [placed.reason] if placed.reason else []
+    if placed.shape is not None and (parts(placed.shape) or isinstance(placed.shape, Members)):
+        said.append(f"keeps {described(placed.shape)}")
+    if len(population.markers) > len(axes) > 0:
+        said.append(f"on {', '.join(population.markers)}: the first two are shown, with the gate's shadow on them")
+    if not events and placed.status != "refused":
+        said.append("no events in " + ("the file" if population.parent == ROOT else population.parent))
+    return said
+
+
+def _beyond(points: Values, axes: Sequence[Axis]) -> list[str]:
+    shares = [(axis, axis.beyond(points[:, place]) / max(len(points), 1)) for place, axis in enumerate(axes)]
+    return [f"{100 * share:.1f} % lie beyond the {axis.marker} axis, drawn at its end"
+            for axis, share in shares if share > FEW]  # fmt: skip
