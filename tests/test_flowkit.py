@@ -14,8 +14,10 @@ and Time, which FlowKit counts in seconds.
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,12 @@ SCALES: dict[str, list[Any]] = {
 SHAPES = ["interval", "rectangle", "polygon", "crossing polygon", "ellipse"]
 FORMS = ["plain", "and", "or", "not"]
 REFERRING = ["members", "and", "or", "not"]
+CELLS = list(itertools.product(SHAPES, SCALES, FORMS))
+random.Random(7).shuffle(CELLS)
+HANDS = [CELLS[place : place + 5] for place in range(0, len(CELLS), 5)]
+"""Every shape x scale x combination, dealt in fives: a hierarchy is drawn with one hand."""
+
+AXES = {"interval": [1], "rectangle": [2, 1, 3], "polygon": [2], "crossing polygon": [2], "ellipse": [2, 3]}
 STAR = [0, 2, 4, 1, 3]
 
 
@@ -184,29 +192,29 @@ class Pen:
         high = self.edge(marker, 0.55, 1.0) if which != "low" else None
         return low, (None if low is not None and high is not None and not low < high else high)
 
-    def shape(self, markers: list[str]) -> dict[str, Any]:
-        kinds = {1: ["interval"], 2: ["rectangle", "polygon", "polygon", "ellipse"]}.get(len(markers), ["rectangle", "ellipse"])
-        which = self.draw(st.sampled_from(kinds))
+    def shape(self, markers: list[str], which: str = "") -> dict[str, Any]:
+        which = which or self.draw(st.sampled_from([shape for shape in SHAPES if len(markers) in AXES[shape]]))
         if which == "interval":
             low, high = self.sides(markers[0])
             return {"interval": {"low": low, "high": high}}
         if which == "rectangle":
             low, high = zip(*map(self.sides, markers), strict=True)
             return {"rectangle": {"low": list(low), "high": list(high)}}
-        return self.polygon(*markers) if which == "polygon" else self.ellipse(markers)
+        if which == "ellipse":
+            return self.ellipse(markers)
+        return self.polygon(*markers, crosses=which == "crossing polygon")
 
-    def polygon(self, x: str, y: str) -> dict[str, Any]:
-        kind_of = self.draw(st.sampled_from(["box", "bow tie", "bow tie", "round", "star"]))
-        if kind_of in {"box", "bow tie"}:
+    def polygon(self, x: str, y: str, *, crosses: bool) -> dict[str, Any]:
+        if self.draw(st.booleans()):
             left, right = self.edge(x, 0.0, 0.4), self.edge(x, 0.6, 1.0)
             low, high = self.edge(y, 0.0, 0.4), self.edge(y, 0.6, 1.0)
             box = [[left, low], [right, low], [right, high], [left, high]]
-            return {"polygon": {"vertices": box if kind_of == "box" else [box[0], box[2], box[1], box[3]]}}
+            return {"polygon": {"vertices": [box[0], box[2], box[1], box[3]] if crosses else box}}
         # five corners, each in its own sector of the middle of the events: joined in order or every other
         sectors = [((0.35, 0.65), (0.0, 0.15)), ((0.85, 1.0), (0.3, 0.5)), ((0.7, 0.85), (0.85, 1.0)),
                    ((0.15, 0.3), (0.85, 1.0)), ((0.0, 0.15), (0.3, 0.5))]  # fmt: skip
         corners = [[self.edge(x, *across), self.edge(y, *up)] for across, up in sectors]
-        return {"polygon": {"vertices": [corners[place] for place in STAR] if kind_of == "star" else corners}}
+        return {"polygon": {"vertices": [corners[place] for place in STAR] if crosses else corners}}
 
     def ellipse(self, markers: list[str]) -> dict[str, Any]:
         points = np.column_stack([self.values(marker) for marker in markers])
@@ -225,15 +233,12 @@ class Pen:
         distance = float(np.float32(distance)) if not on_event or straight else distance
         return {"ellipse": {"centre": centre, "covariance": covariance.tolist(), "distance": distance or 1.0}}
 
-    def gate(self, markers: list[str], above: list[str]) -> dict[str, Any]:
-        form = self.draw(st.sampled_from(["plain", *FORMS, *(f"{form} of names" for form in REFERRING if above)]))
-        if form == "plain":
-            return self.shape(markers)
-        if form == "not":
-            return {"not": self.shape(markers)}
+    def gate(self, markers: list[str], shape: str, form: str, above: list[str]) -> dict[str, Any]:
+        drawn = self.shape(markers, shape)
         if form in {"and", "or"}:
-            return {form: [self.part(markers, above) for _ in range(self.draw(st.integers(2, 3)))]}
-        return self.referring(form.partition(" ")[0], markers, above)
+            others = [self.part(markers, above) for _ in range(self.draw(st.integers(1, 2)))]
+            return {form: [*others, drawn] if self.draw(st.booleans()) else [drawn, *others]}
+        return {"not": drawn} if form == "not" else drawn
 
     def part(self, markers: list[str], above: list[str]) -> Any:
         """Return a part of a combination: a shape, or seldom a name, a complement or another combination."""
@@ -254,18 +259,23 @@ class Pen:
 
 
 @st.composite
-def hierarchies(draw: Any, tube: Tube) -> Drawn:
+def hierarchies(draw: Any, tube: Tube, hand: list[tuple[str, str, str]]) -> Drawn:
+    """Draw a hierarchy over one file, with a gate for each card of a hand and two that refer to others."""
     compensated = tube.is_compensable and draw(st.booleans())
     carriers = draw(st.lists(st.sampled_from(tube.channels), min_size=5, max_size=5, unique=True))
     scales = {name: draw(st.sampled_from(kinds)) for name, kinds in SCALES.items()}
     pen = Pen(draw, tube, dict(zip(SCALES, carriers, strict=True)), scales, compensated)
     populations: list[dict[str, Any]] = []
-    for number in range(draw(st.integers(6, 9))):
+    for number, card in enumerate([*hand, None, None]):
         above = [population["name"] for population in populations]
+        shape, scale, form = card or ("", draw(st.sampled_from(list(SCALES))), draw(st.sampled_from(REFERRING)))
+        axes = draw(st.sampled_from(AXES.get(shape, [1, 2])))
+        rest = [name for name in SCALES if name != scale]
+        others = draw(st.lists(st.sampled_from(rest), min_size=axes - 1, max_size=axes - 1, unique=True))
+        markers = draw(st.permutations([scale, *others]))
+        gate = pen.gate(markers, shape, form, above) if card else pen.referring(form, markers, above)
         parent = draw(st.sampled_from(["root", "root", *above]))
-        axes = draw(st.sampled_from([1, 1, 2, 2, 2, 2, 3]))
-        markers = draw(st.lists(st.sampled_from(list(SCALES)), min_size=axes, max_size=axes, unique=True))
-        populations.append({"name": f"P{number}", "parent": parent, "markers": markers, "gate": pen.gate(markers, above)})
+        populations.append({"name": f"P{number}", "parent": parent, "markers": markers, "gate": gate})
     return Drawn(tube, template(scales, populations, compensated=compensated), pen.channels, pen.edges)
 
 
@@ -280,14 +290,14 @@ def template(scales: dict[str, Any], populations: list[dict[str, Any]], *, compe
 # --------------------------------------------------------------------------------------- the campaigns
 
 
-def campaign(tubes: dict[Tube, int]) -> Tally:
-    """Compare so many hierarchies on each file; the first that differs is shrunk and shown."""
+def campaign(dealt: Iterable[tuple[Tube, list[tuple[str, str, str]]]], examples: int) -> Tally:
+    """Compare so many hierarchies for each file and hand; the first that differs is shrunk and shown."""
     tally = Tally()
-    for tube, wanted in tubes.items():
+    for tube, hand in dealt:
 
-        @settings(max_examples=wanted, derandomize=True, database=None, deadline=None,
+        @settings(max_examples=examples, derandomize=True, database=None, deadline=None,
                   phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))  # fmt: skip
-        @given(hierarchies(tube))
+        @given(hierarchies(tube, hand))
         def same(drawn: Drawn) -> None:
             found = compared(drawn.words, drawn.channels, drawn.tube)
             assert not found.wrong
@@ -329,7 +339,7 @@ REAL = ["flowatlas_tcells/390C/Donor_Liver_026.cleaned.fcs", "flowatlas_tcells/4
 
 
 def test_random_hierarchies_on_synthetic_files(synthetic: list[Tube], record_property: Callable[..., None]) -> None:
-    tally = campaign(dict.fromkeys(synthetic, 110))
+    tally = campaign(itertools.product(synthetic, HANDS), examples=6)
     record_property("figures", f"FlowKit, synthetic files: {tally.figures}")
     assert len(tally.seen) >= 200
     assert len(tally.files) == len(synthetic)
@@ -339,7 +349,8 @@ def test_random_hierarchies_on_synthetic_files(synthetic: list[Tube], record_pro
 @pytest.mark.data
 def test_random_hierarchies_on_real_files(data: Path, record_property: Callable[..., None]) -> None:
     tubes = [Tube(Path(name).name, data / "treg" / name) for name in REAL]
-    tally = campaign({tube: 40 if tube.is_compensable else 15 for tube in tubes})
+    dealt = [(tube, hand) for place, tube in enumerate(tubes) for hand in HANDS[place % 4 :: 2 if tube.is_compensable else 4]]
+    tally = campaign(dealt, examples=4)
     record_property("figures", f"FlowKit, files of shared/data/treg: {tally.figures}")
     assert len(tally.files) == len(REAL)
     assert tally.compensated >= 20

@@ -11,7 +11,8 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import combinations
@@ -21,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from tregflow import __version__
-from tregflow.errors import Finding
+from tregflow.errors import FileError, Finding
 from tregflow.io.fcs import read_fcs
-from tregflow.io.files import write_whole
-from tregflow.io.folder import Folder
+from tregflow.io.files import located, storable
+from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
 from tregflow.job import Ended, Job, gate_file, plan
 from tregflow.outcome import SCHEMA, Outcome
@@ -34,6 +35,9 @@ from tregflow.study import Tube
 from tregflow.template import Template
 
 LIBRARIES = ("numpy", "scipy", "matplotlib")
+
+Place = tuple[Path, int | None]
+"""A file and which of its data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,8 @@ class Request:
     def jobs(self) -> list[Job]:
         """Return one job per tube."""
         folder = Folder(self.out)
-        return [Job(tube, self.root / tube.file, self.template, folder, self.plots, self.accept_changed) for tube in self.tubes]
+        return [Job(tube, located(self.root, tube.file), self.template, folder, self.plots, self.accept_changed)
+                for tube in self.tubes]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,8 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
         The folder cannot be used; nothing was published.
     """
     started, folder = time.time(), Folder(request.out)
-    with folder.held():
-        ends = dict(_seen(run(request.jobs(), request.workers, request.work), seen))
+    with folder.held(), closing(run(request.jobs(), request.workers, request.work)) as ended:
+        ends = dict(_seen(ended, seen))
         outcomes = {sample: ended.outcome for sample, ended in ends.items()}
         pairs = paired(request.tubes, _across(request, outcomes))
         _publish(request, pairs, started)
@@ -136,7 +141,24 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
 
 
 def plan_batch(request: Request) -> list[tuple[Tube, Ended]]:
-    """Return what `gate_batch` would do with each file, and why; writes nothing."""
+    """Return what `gate_batch` would do with each file, and why; writes nothing.
+
+    Parameters
+    ----------
+    request : Request
+        What, with what, where to.
+
+    Returns
+    -------
+    list of (Tube, Ended)
+        In the sheet's order.
+
+    Raises
+    ------
+    InputError, OutputError
+        The folder cannot be used.
+    """
+    Folder(request.out).refuse_foreign()
     return [(job.tube, plan(job)) for job in request.jobs()]
 
 
@@ -148,63 +170,87 @@ def _seen(ends: Iterable[Ended], seen: Callable[[Ended], None]) -> Iterable[tupl
 
 def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """Return the outcomes with what only shows when files are held against each other."""
-    twins = _twins(request, outcomes)
+    twice = _twins(request, outcomes)
     settled = {}
     for tube in request.tubes:
         outcome = outcomes[tube.sample]
         if not tube.run and outcome.file.acquired:
             outcome = outcome.adding(Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}"))
-        if others := twins.get(tube.sample):
-            outcome = outcome.refusing(Finding("E-TWICE", f"holds the same events as {' and '.join(others)}; which of them is "
-                                               "right, the sheet must say"))  # fmt: skip
+        if tube.sample in twice:
+            outcome = outcome.refusing(told_twice(twice[tube.sample]))
         settled[tube.sample] = outcome
     return settled
 
 
-def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
-    paths = {tube.sample: (request.root / tube.file, tube.data_set) for tube in request.tubes}
-    twins: dict[str, list[str]] = {}
+def twins(prints: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, list[str]]:
+    """Return the samples that hold the same events as another.
+
+    Parameters
+    ----------
+    prints : mapping of str to str
+        Fingerprint of each sample's events; files with different ones are not compared.
+    places : mapping of str to (Path, int or None)
+        File and data set of each sample.
+
+    Returns
+    -------
+    dict of str to list of str
+        The others, by sample.
+    """
     alike: dict[str, list[str]] = {}
-    for sample, outcome in sorted(outcomes.items()):
-        if outcome.file.print and outcome.file.events:
-            alike.setdefault(outcome.file.print, []).append(sample)
+    for sample, print_ in sorted(prints.items()):
+        alike.setdefault(print_, []).append(sample)
+    found: dict[str, list[str]] = {}
     for first, second in (pair for group in alike.values() for pair in combinations(group, 2)):
-        if _same_events(paths[first], paths[second]):
-            twins.setdefault(first, []).append(second)
-            twins.setdefault(second, []).append(first)
-    return twins
+        if _same_events(places[first], places[second]):
+            found.setdefault(first, []).append(second)
+            found.setdefault(second, []).append(first)
+    return found
 
 
-def _same_events(first: tuple[Path, int | None], second: tuple[Path, int | None]) -> bool:
-    records = [read_fcs(path, data_set=data_set).records for path, data_set in (first, second)]
+def told_twice(others: Sequence[str]) -> Finding:
+    """Return the refusal of a file that holds the same events as others."""
+    return Finding("E-TWICE", f"holds the same events as {' and '.join(others)}; which of them is right, the sheet must say")
+
+
+def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
+    places = {tube.sample: (located(request.root, tube.file), tube.data_set) for tube in request.tubes}
+    return twins({sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places)
+
+
+def _same_events(first: Place, second: Place) -> bool:
+    """Whether two files whose fingerprints agree hold the same events; if one is gone by now, they do."""
+    try:
+        records = [read_fcs(path, data_set=data_set).records for path, data_set in (first, second)]
+    except FileError:
+        return True
     return records[0].tobytes() == records[1].tobytes()
 
 
 def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
-    """Write the tables, then the record of the run, each whole; the record names the rest by hash."""
+    """Write the tables and the record of the run together; the record names the rest by hash."""
     tables = {
         "treg.csv": treg_table(pairs, request.template),
         "populations.csv": population_table(pairs, request.template),
         "files.csv": file_table(pairs),
     }
-    for name, (columns, rows) in tables.items():
-        write_whole(request.out / name, table_bytes(columns, rows))
-    record = _record(request, pairs, started)
-    write_whole(request.out / "run.json", json.dumps(record, indent=1, ensure_ascii=False).encode() + b"\n")
+    written = {name: table_bytes(columns, rows) for name, (columns, rows) in tables.items()}
+    record = json.dumps(_record(request, pairs, started, written), indent=1, ensure_ascii=False).encode() + b"\n"
+    Folder(request.out).publish({**written, RECORD: record})
 
 
-def _record(request: Request, pairs: tuple[Pair, ...], started: float) -> dict[str, Any]:
+def _record(request: Request, pairs: tuple[Pair, ...], started: float, tables: Mapping[str, bytes]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "versions": {"tregflow": __version__, **{name: version(name) for name in LIBRARIES}},
         "environment": {"python": sys.version.split()[0], "system": platform.platform(), "machine": platform.machine(),
                         "processors": os.cpu_count(), "linear algebra": _linear_algebra()},  # fmt: skip
         "template": {"name": request.template.name, "sha256": request.template.hash, "content": request.template.content},
-        "inputs": {tube.sample: {"file": tube.file, "sha256": outcome.file.sha256} for tube, outcome in pairs},
+        "inputs": {tube.sample: {"file": storable(tube.file), "sha256": outcome.file.sha256} for tube, outcome in pairs},
         "options": {"plots": request.plots, "jobs": request.workers, "accept_changed": request.accept_changed},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
-        "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}),
+        "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}, tables),
     }
 
 

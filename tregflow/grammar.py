@@ -11,21 +11,26 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Discriminator, Field, Tag, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model, model_validator
 from pydantic import Strict as Strictness
 
 from tregflow.document import Strict
-from tregflow.gates import CLOUDS, CUTS, METHODS
-from tregflow.gates.method import Range
+from tregflow.gates import CUTS, METHODS
 from tregflow.transforms import TRANSFORMS
 
 Lenient = Strictness(strict=False)
 """YAML has lists where values are tuples."""
 
 Pair = Annotated[tuple[float, float], Lenient]
-Edges = list[float | None]
+Edges = Annotated[list[float | None], Field(min_length=1)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _later(what: str) -> tuple[str, str]:
+    return "E-UNBUILT", f"{what} not available in this version"
 
 
 class IntervalWords(Strict):
@@ -59,17 +64,59 @@ class EllipseWords(Strict):
 class OneKey(Strict):
     """A mapping with exactly one of its keys."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     @model_validator(mode="before")
     @classmethod
     def _one_key(cls, written: Any) -> Any:
-        if isinstance(written, Mapping) and len(written) != 1:
-            raise ValueError(f"expected one key, got {', '.join(map(str, written)) or 'none'}")
+        if isinstance(written, Mapping):
+            if len(written) != 1:
+                raise ValueError(f"expected one key, got {', '.join(map(str, written)) or 'none'}")
+            ((key, value),) = written.items()
+            if value is None:
+                raise ValueError(f'"{key}" has no settings; write {key}: {{}} if it needs none')
         return written
 
     def spoken(self) -> tuple[str, Any]:
         """Return the key that is there and its value."""
         ((name, value),) = ((name, getattr(self, name)) for name in self.model_fields_set)
-        return name, value
+        return type(self).model_fields[name].alias or name, value
+
+
+class OutlineWords(OneKey):
+    """A shape on its own."""
+
+    interval: IntervalWords | None = None
+    rectangle: RectangleWords | None = None
+    polygon: PolygonWords | None = None
+    ellipse: EllipseWords | None = None
+
+
+Part = Annotated[
+    Annotated[str, Tag("name")] | Annotated["FormWords", Tag("form")],
+    Discriminator(lambda written: "name" if isinstance(written, str) else "form"),
+]
+"""The name of a population, or a shape."""
+
+Parts = Annotated[list[Part], Field(min_length=1)]
+
+
+class FormWords(OutlineWords):
+    """A shape, or a combination of shapes and of populations above."""
+
+    members: str | None = None
+    all_of: Parts | None = Field(None, alias="and")
+    any_of: Parts | None = Field(None, alias="or")
+    none_of: Part | None = Field(None, alias="not")
+
+    strangers = MappingProxyType({
+        name: ("E-TEMPLATE", f"{name} is placed on events and cannot be a part; make it a population and name that here")
+        for name in METHODS
+    })
+
+
+SHAPES = frozenset(info.alias or name for name, info in FormWords.model_fields.items())
+"""Gates that are written as they are, without a method."""
 
 
 def _settings(function: Callable[..., Any]) -> dict[str, Any]:
@@ -113,24 +160,22 @@ class CutShared(Shared):
     stored: float | None = Field(None, description="The cut to fall back to; axis units.")
 
 
-def _gate_words() -> type[OneKey]:
+class MethodWords(FormWords):
+    """A shape, a combination, or a method that places one."""
+
+    strangers = MappingProxyType({
+        "anchored": _later("outlines that move with a reference are"),
+        "quadrant_share": _later("quadrants of a population are"),
+    })
+
+
+def _gate_words() -> type[MethodWords]:
     """Return the model of a gate: one shape, one method, or a combination."""
-    shapes = {"interval": IntervalWords, "rectangle": RectangleWords, "polygon": PolygonWords, "ellipse": EllipseWords}
-    placed: dict[str, Any] = {name: (words | None, None) for name, words in shapes.items()}
-    outline = create_model("Outline", __base__=OneKey, **placed)
-    cloud_shared = create_model("CloudShared", __base__=Shared, stored=(outline | None, None))
-    for name, function in METHODS.items():
-        placed[name] = (_words(function, CutShared if name in CUTS else cloud_shared) | None, None)
-    part = Annotated[
-        Annotated[str, Tag("name")] | Annotated["Gate", Tag("gate")],  # noqa: F821 - defined below
-        Discriminator(lambda written: "name" if isinstance(written, str) else "gate"),
-    ]
-    parts = Annotated[list[part], Field(min_length=1)]
-    placed |= {"members": (str | None, None), "and": (parts | None, None), "or": (parts | None, None),
-               "not": (part | None, None)}  # fmt: skip
-    gate = create_model("Gate", __base__=OneKey, **placed)
-    gate.model_rebuild(_types_namespace={"Gate": gate})
-    return gate
+    cloud = create_model("CloudShared", __base__=Shared, stored=(OutlineWords | None, None))
+    placed: dict[str, Any] = {
+        name: (_words(function, CutShared if name in CUTS else cloud) | None, None) for name, function in METHODS.items()
+    }
+    return create_model("Gate", __base__=MethodWords, **placed)
 
 
 GateWords = _gate_words()
@@ -140,28 +185,34 @@ def _scale_words() -> type[OneKey]:
     words: dict[str, Any] = {}
     for name, kind in TRANSFORMS.items():
         hints = typing.get_type_hints(kind)
-        given = {part.name: (hints[part.name], ... if part.default is MISSING else part.default)
-                 for part in fields(kind)}  # fmt: skip
-        words[name] = (create_model(name, __base__=Strict, **given) | None, None)  # type: ignore[call-overload]
+        given: dict[str, Any] = {
+            part.name: (hints[part.name], ... if part.default is MISSING else part.default) for part in fields(kind)
+        }
+        words[name] = (create_model(name, __base__=Strict, **given) | None, None)
     return create_model("Scale", __base__=OneKey, **words)
 
 
 ScaleWords = _scale_words()
 
+AnyScale = Annotated[
+    Annotated[Literal["none"], Tag("word")] | Annotated[ScaleWords, Tag("scale")],
+    Discriminator(lambda written: "word" if isinstance(written, str) else "scale"),
+]
+
 
 class MarkerWords(Strict):
     """How a file may call a marker."""
 
-    aliases: list[str] = []
+    aliases: list[Name] = Field(default_factory=list)
     optional: bool = Field(False, description="If no detector carries it, its gates are skipped and the result says so.")
 
 
 class PopulationWords(Strict):
     """A gate inside a parent."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Name
     parent: str
-    markers: list[str] = []
+    markers: list[str] = Field(default_factory=list)
     gate: GateWords  # type: ignore[valid-type]
     role: Literal["reference"] | None = None
 
@@ -169,7 +220,7 @@ class PopulationWords(Strict):
 class MeasureWords(Strict):
     """A percentage: the events of one population in per cent of another's."""
 
-    name: str
+    name: Name
     count: str
     of: str
 
@@ -178,12 +229,12 @@ class ReportWords(Strict):
     """What the tables show."""
 
     primary: MeasureWords
-    also: list[MeasureWords] = []
-    medians: dict[str, list[str]] = {}
+    also: list[MeasureWords] = Field(default_factory=list)
+    medians: dict[str, list[str]] = Field(default_factory=dict)
 
 
 class LimitWords(Strict):
-    """How many events a population needs."""
+    """How many events a population needs that a reported percent is taken of or leans on."""
 
     refuse_below: Annotated[int, Field(ge=0)] = 0
     review_below: Annotated[int, Field(ge=0)] = 0
@@ -199,21 +250,23 @@ class ScalingWords(Strict):
 class TemplateWords(Strict):
     """A stored gating template."""
 
-    template: Literal[1]
-    name: Annotated[str, Field(min_length=1)]
+    template: Literal[1] = Field(description="Version of the format.")
+    name: Name
     markers: dict[str, MarkerWords]
-    compensation: str = Field(description="file, none, or the path of a table relative to the template.")
-    scales: dict[str, Literal["none"] | ScaleWords] = {}  # type: ignore[valid-type]
+    compensation: Name = Field(description="file, none, or the path of a table relative to the template.")
+    scales: dict[str, AnyScale] = Field(default_factory=dict)
     populations: Annotated[list[PopulationWords], Field(min_length=1)]
     report: ReportWords
-    limits: dict[str, LimitWords] = {}
+    limits: dict[str, LimitWords] = Field(default_factory=dict)
     scaling: ScalingWords = ScalingWords()
+
+    strangers = MappingProxyType({"shifts": _later("gates shifted by stated decades are")})
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a template, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema",
-            **TemplateWords.model_json_schema(by_alias=True)}  # fmt: skip
+    described = TemplateWords.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
 
 
 @cache
@@ -225,6 +278,3 @@ def takes_window(method: str) -> bool:
 def is_cut(method: str) -> bool:
     """Whether a method places an edge on one axis."""
     return method in CUTS
-
-
-__all__ = ["CLOUDS", "GateWords", "Range", "TemplateWords", "is_cut", "schema", "takes_window"]

@@ -22,7 +22,7 @@ from tregflow.template import Template
 from tregflow.view import Bound
 
 TRANSIENT = {"E-INTERNAL", "E-WORKER", "E-CHANGED", "E-MISSING", "E-UNREADABLE"}
-"""Refusals that say nothing lasting of the file: the next run tries it again."""
+"""Refusals that say nothing lasting of the file: they are not kept, and the next run tries it again."""
 
 PRINTED = 65_536
 """Bytes at the beginning, middle and end of DATA that its fingerprint is made of."""
@@ -132,22 +132,26 @@ def _ended(job: Job) -> Ended:
 def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
     """Return the sample's earlier outcome, unless it is another file's and nobody said that this is right."""
     old = job.folder.outcome(job.tube.sample)
-    if old and old.parts.get("file", parts["file"]) != parts["file"] and not job.accept_changed:
+    has_numbers = old is not None and old.state != "refused"
+    if old and has_numbers and old.parts.get("file") != parts["file"] and not job.accept_changed:
         raise refuse("E-CHANGED", f"the content is not what was gated as {job.tube.sample} before; if the new file is right, "
                      "run again with --accept-changed")  # fmt: skip
     return old
 
 
 def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
-    sample = _read(job)
-    evidence = _evidence(job, sample, parts["file"])
+    evidence = replace(_named(job), sha256=parts["file"])
     try:
+        sample = _read(job)
+        evidence = _with_events(evidence, sample)
         bound = job.template.bind(sample, job.tube.channels)
         evidence = _bound_evidence(evidence, bound)
         if not job.tube.is_gated:
             return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings)), None
         return _counted(job, parts, evidence, bound)
     except TregflowError as error:
+        if error.code in TRANSIENT:
+            raise
         return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None
 
 
@@ -223,13 +227,13 @@ def _why(job: Job, old: Outcome, parts: Mapping[str, str]) -> list[str]:
     return [] if _holds(job, old, parts) else ["the plot is missing" if old.state == "done" else "it was refused before"]
 
 
-def _evidence(job: Job, sample: Sample, file: str) -> Evidence:
-    acquired = " ".join(word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word)
-    return replace(_named(job), sha256=file, events=len(sample), print=_print(sample), acquired=acquired)
-
-
 def _named(job: Job) -> Evidence:
     return Evidence(storable(job.path.name))
+
+
+def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
+    acquired = " ".join(word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word)
+    return replace(evidence, events=len(sample), print=fingerprint(sample), acquired=acquired)
 
 
 def _bound_evidence(evidence: Evidence, bound: Bound) -> Evidence:
@@ -248,7 +252,7 @@ def _scaling(channel: Channel) -> str:
     return ", ".join(words)
 
 
-def _print(sample: Sample) -> str:
+def fingerprint(sample: Sample) -> str:
     """Return a fingerprint of DATA: its size and three stretches of it."""
     raw = sample.records.reshape(-1).view(np.uint8) if len(sample) else np.empty(0, np.uint8)
     middle = max(0, len(raw) // 2 - PRINTED // 2)

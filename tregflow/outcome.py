@@ -13,14 +13,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from tregflow.checks import Judged, judge, placements, verdict
+from tregflow.checks import Judged, judge, placements
 from tregflow.errors import Finding
 from tregflow.gating import Gated, Placed
-from tregflow.populations import Count, count
+from tregflow.populations import count
 from tregflow.template import Template
 
 SCHEMA = 1
 """Version of the outcome format and of every number in it: a change of either changes every key."""
+
+REST = "template: its name, matrix or order of gates"
+"""The part of a key that covers the whole template: what is left where no named part of it changed."""
 
 State = Literal["done", "control", "refused"]
 
@@ -95,7 +98,7 @@ class Outcome:
     @property
     def key(self) -> str:
         """SHA-256 over everything that could change the outcome."""
-        return hashlib.sha256(_canonical(dict(self.parts))).hexdigest()
+        return hashlib.sha256(_canonical({"schema": SCHEMA, "parts": dict(self.parts)})).hexdigest()
 
     @property
     def verdict(self) -> str:
@@ -142,12 +145,12 @@ class Outcome:
 
 
 def done(sample: str, parts: Mapping[str, str], file: Evidence, gated: Gated) -> Outcome:
-    """Return the outcome of a gated file."""
-    judged = judge(gated)
+    """Return the outcome of a gated file, in the values that it has when it comes back from disk."""
     said = (*gated.findings, *placements(gated))
     return Outcome(sample, "done", parts, file, tuple(dict.fromkeys(said)),
-                   {name: _gate(placed) for name, placed in gated.placed.items()},
-                   tuple(map(_population, count(gated))), tuple(map(_measure, judged)))  # fmt: skip
+                   _plain({name: _gate(placed) for name, placed in gated.placed.items()}),
+                   tuple(_plain(asdict(row)) for row in count(gated)),
+                   tuple(_plain(_measure(judged)) for judged in judge(gated)))  # fmt: skip
 
 
 def parts_of(template: Template) -> dict[str, str]:
@@ -167,15 +170,15 @@ def parts_of(template: Template) -> dict[str, str]:
     parts = {f"template: {name}": _hash(content.get(name)) for name in
              ("markers", "compensation", "scales", "report", "limits", "scaling")}  # fmt: skip
     parts |= {f"template: gate {gate['name']}": _hash(gate) for gate in content["populations"]}
-    parts["template: matrix and order of gates"] = template.hash
+    parts[REST] = template.hash
     return parts
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Return what differs between the parts of two keys, the most telling first."""
     names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
-    whole = "template: matrix and order of gates"
-    return [name for name in names if name != whole or len(names) == 1]
+    is_told = any(name.startswith("template: ") for name in names if name != REST)
+    return [name for name in names if name != REST or not is_told]
 
 
 def _hash(value: Any) -> str:
@@ -190,10 +193,6 @@ def _gate(placed: Placed) -> dict[str, Any]:
     return {"shape": placed.shape.to_mapping() if placed.shape else None, "status": placed.status, "shift": placed.shift,
             "shift_decades": placed.shift_decades, "of": placed.of, "n_of": placed.n_of,
             "evidence": dict(placed.evidence), "reason": placed.reason}  # fmt: skip
-
-
-def _population(row: Count) -> dict[str, Any]:
-    return asdict(row)
 
 
 def _measure(judged: Judged) -> dict[str, Any]:
@@ -229,8 +228,3 @@ def summary(findings: Sequence[Finding]) -> str:
     """Return the codes of findings, once each, the gravest first."""
     order = {"E": 0, "F": 1, "N": 2}
     return " ".join(sorted(dict.fromkeys(finding.code for finding in findings), key=lambda code: order[code[0]]))
-
-
-def worst(outcomes: Iterable[Outcome]) -> str:
-    """Return the gravest verdict among outcomes."""
-    return verdict(finding for outcome in outcomes for finding in outcome.findings)

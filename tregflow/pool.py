@@ -1,38 +1,33 @@
 """Worker processes that may die.
 
 A worker that dies breaks its pool. The files that were under way are gated again, each in a process
-of its own, and only the one that kills that too is refused; what had ended stays as it was.
+of its own, and only the one that kills that too is refused; what had ended stays as it was. Only the
+parent is interrupted: it ends its workers, and workers end by themselves when their parent is gone.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 
 from tregflow.errors import Finding
+from tregflow.io.files import storable
 from tregflow.job import Ended, Job, gate_file
 from tregflow.outcome import Evidence, Outcome
 
 Work = Callable[[Job], Ended]
 
-WORKER = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "VECLIB_MAXIMUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": "268435456",
-    "MALLOC_TRIM_THRESHOLD_": "1073741824",
-    "MALLOC_TOP_PAD_": "67108864",
-}
-"""Environment of a worker: one thread each, and, where the C library is glibc, freed memory is kept
-for the next array instead of being given back page by page, which costs as much as gating does."""
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
-def run(jobs: Sequence[Job], workers: int, work: Work = gate_file) -> Iterator[Ended]:
+def run(jobs: Sequence[Job], workers: int, work: Work = gate_file) -> Generator[Ended, None, None]:
     """Gate files in worker processes.
 
     Parameters
@@ -58,46 +53,61 @@ def run(jobs: Sequence[Job], workers: int, work: Work = gate_file) -> Iterator[E
 
 def _pooled(waiting: list[Job], workers: int, work: Work) -> Generator[Ended, None, list[Job]]:
     """Take jobs off the list until it is empty or a worker dies; return those under way then."""
-    futures: dict[Future[Ended], Job] = {}
-    with _pool(min(workers, len(waiting))) as pool:
-        try:
-            while waiting or futures:
-                while waiting and len(futures) < workers:
-                    futures[pool.submit(work, waiting[-1])] = waiting[-1]
+    under_way: dict[Future[Ended], Job] = {}
+    try:
+        with _pool(min(workers, len(waiting))) as pool:
+            while waiting or under_way:
+                while waiting and len(under_way) < workers:
+                    under_way[_submitted(pool, work, waiting[-1])] = waiting[-1]
                     waiting.pop()
-                for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     ended = future.result()
-                    del futures[future]
+                    del under_way[future]
                     yield ended
-        except BrokenProcessPool:
-            return [futures.pop(future) for future in list(futures)]
-        except BaseException:
-            _stop(pool)
-            raise
-    return []
+    except BrokenProcessPool:
+        for future in [future for future in under_way if _has_ended(future)]:
+            del under_way[future]
+            yield future.result()
+    return list(under_way.values())
+
+
+def _has_ended(future: Future[Ended]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 def _alone(job: Job, work: Work) -> Ended:
     """Gate a file that was under way when a worker died, in a process of its own."""
     try:
         with _pool(1) as pool:
-            ended = pool.submit(work, job).result()
+            ended = _submitted(pool, work, job).result()
     except BrokenProcessPool:
-        told = ("the process that gated this file died twice, the second time alone with it; it may need more memory than "
-                "there is")  # fmt: skip
-        return Ended(Outcome(job.tube.sample, "refused", {}, Evidence(job.path.name), (Finding("E-WORKER", told),)))
+        return Ended(_killing(job))
     if ended.kept:
         return ended
     outcome = ended.outcome.adding(Finding("N-RETRIED", "a process died while this file was under way; it was gated again, "
                                            "alone"))  # fmt: skip
-    job.folder.keep(outcome)
+    if outcome.parts:  # a refusal that does not last is not kept, and never takes the place of an outcome
+        job.folder.keep(outcome)
     return replace(ended, outcome=outcome)
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    """Return a pool whose processes start alike on every system and use one thread each."""
-    os.environ |= WORKER
-    return ProcessPoolExecutor(max_workers=workers, mp_context=get_context("spawn"))
+def _killing(job: Job) -> Outcome:
+    told = "the process that gated this file died twice, the second time alone with it; it may need more memory than there is"
+    return Outcome(job.tube.sample, "refused", {}, Evidence(storable(job.path.name)), (Finding("E-WORKER", told),))
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Hold a pool whose processes start alike on every system and use one thread each."""
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _become_worker)
+    try:
+        yield pool
+    except BaseException:
+        _stop(pool)
+        raise
+    finally:
+        pool.shutdown()
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
@@ -108,3 +118,25 @@ def _stop(pool: ProcessPoolExecutor) -> None:
         process.terminate()
 
 
+def _submitted(pool: ProcessPoolExecutor, work: Work, job: Job) -> Future[Ended]:
+    """Submit a job; an interrupt waits, and does not reach the worker that starts meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return pool.submit(work, job)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(work, job)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _become_worker() -> None:
+    """Leave interrupts to the parent, and end when it is gone, whatever ended it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_outlive_nobody, daemon=True).start()
+
+
+def _outlive_nobody() -> None:
+    parent = parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)

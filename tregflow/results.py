@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tregflow.errors import Finding
+from tregflow.io.files import storable
 from tregflow.outcome import Outcome, findings_from, summary
 from tregflow.study import Tube
 from tregflow.template import Template
@@ -78,7 +79,7 @@ def _population_rows(pair: Pair, template: Template) -> Iterator[Cells]:
 
 def _file_row(tube: Tube, outcome: Outcome) -> Cells:
     file, said = outcome.file, every_finding(outcome)
-    return {**tube.extra, "sample": tube.sample, "file": tube.file, "subject": tube.subject, "visit": tube.visit,
+    return {**tube.extra, "sample": tube.sample, "file": storable(tube.file), "subject": tube.subject, "visit": tube.visit,
             "tube": tube.tube, "run": run_of(tube, outcome), "state": outcome.state, "verdict": outcome.verdict,
             "codes": summary(said), "sentences": " | ".join(f"{finding.code} {finding.sentence}" for finding in said),
             "events": file.events, "channels": _listed(file.channels), "scaling": _listed(file.scaling),
