@@ -209,12 +209,20 @@ class Pen:
             left, right = self.edge(x, 0.0, 0.4), self.edge(x, 0.6, 1.0)
             low, high = self.edge(y, 0.0, 0.4), self.edge(y, 0.6, 1.0)
             box = [[left, low], [right, low], [right, high], [left, high]]
-            return {"polygon": {"vertices": [box[0], box[2], box[1], box[3]] if crosses else box}}
+            return {"polygon": {"vertices": self.opened([box[0], box[2], box[1], box[3]] if crosses else box, x, y)}}
         # five corners, each in its own sector of the middle of the events: joined in order or every other
         sectors = [((0.35, 0.65), (0.0, 0.15)), ((0.85, 1.0), (0.3, 0.5)), ((0.7, 0.85), (0.85, 1.0)),
                    ((0.15, 0.3), (0.85, 1.0)), ((0.0, 0.15), (0.3, 0.5))]  # fmt: skip
         corners = [[self.edge(x, *across), self.edge(y, *up)] for across, up in sectors]
-        return {"polygon": {"vertices": [corners[place] for place in STAR] if crosses else corners}}
+        return {"polygon": {"vertices": self.opened([corners[place] for place in STAR] if crosses else corners, x, y)}}
+
+    def opened(self, corners: list[list[float]], x: str, y: str) -> list[list[float]]:
+        """Pull corners that fell on one line apart: many events share a value, and a template refuses a line."""
+        (x0, y0), (x1, y1), *_ = corners
+        if any((x1 - x0) * (v - y0) != (u - x0) * (y1 - y0) for u, v in corners):
+            return corners
+        across, up = (np.ptp(values[np.isfinite(values)]) for values in map(self.values, (x, y)))
+        return [[x0, y0], [x0 + float(across), y0], [x0, y0 + float(up)], *corners[3:]]
 
     def ellipse(self, markers: list[str]) -> dict[str, Any]:
         points = np.column_stack([self.values(marker) for marker in markers])

@@ -6,6 +6,7 @@ need all files together, and is said here: two rows that lead to the same events
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -15,7 +16,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -197,34 +197,36 @@ def twins(prints: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, l
     dict of str to list of str
         The others, by sample.
     """
-    alike: dict[str, list[str]] = {}
-    for sample, print_ in sorted(prints.items()):
-        alike.setdefault(print_, []).append(sample)
-    found: dict[str, list[str]] = {}
-    for first, second in (pair for group in alike.values() for pair in combinations(group, 2)):
-        if _same_events(places[first], places[second]):
-            found.setdefault(first, []).append(second)
-            found.setdefault(second, []).append(first)
-    return found
+    groups = [same for alike in _grouped(prints) for same in _grouped({name: _events(*places[name]) for name in alike})]
+    return {name: [other for other in group if other != name] for group in groups for name in group}
 
 
 def told_twice(others: Sequence[str]) -> Finding:
     """Return the refusal of a file that holds the same events as others."""
-    return Finding("E-TWICE", f"holds the same events as {' and '.join(others)}; which of them is right, the sheet must say")
+    named = " and ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    return Finding("E-TWICE", f"holds the same events as {named}; which of them is right, the sheet must say")
+
+
+def _grouped(keys: Mapping[str, str]) -> list[list[str]]:
+    """Return the groups of two and more names that share a key, names in order."""
+    groups: dict[str, list[str]] = {}
+    for name, key in sorted(keys.items()):
+        groups.setdefault(key, []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _events(path: Path, data_set: int | None) -> str:
+    """Return the SHA-256 of a file's events; its own path where it is gone by now."""
+    try:
+        records = read_fcs(path, data_set=data_set).records
+    except FileError:
+        return str(path)
+    return hashlib.sha256(records.reshape(-1).view(np.uint8)).hexdigest()
 
 
 def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
     places = {tube.sample: (located(request.root, tube.file), tube.data_set) for tube in request.tubes}
     return twins({sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places)
-
-
-def _same_events(first: Place, second: Place) -> bool:
-    """Whether two files whose fingerprints agree hold the same events; if one is gone by now, they do."""
-    try:
-        records = [read_fcs(path, data_set=data_set).records for path, data_set in (first, second)]
-    except FileError:
-        return True
-    return records[0].tobytes() == records[1].tobytes()
 
 
 def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
@@ -243,8 +245,7 @@ def _record(request: Request, pairs: tuple[Pair, ...], started: float, tables: M
     return {
         "schema": SCHEMA,
         "versions": {"tregflow": __version__, **{name: version(name) for name in LIBRARIES}},
-        "environment": {"python": sys.version.split()[0], "system": platform.platform(), "machine": platform.machine(),
-                        "processors": os.cpu_count(), "linear algebra": _linear_algebra()},  # fmt: skip
+        "environment": _environment(),
         "template": {"name": request.template.name, "sha256": request.template.hash, "content": request.template.content},
         "inputs": {tube.sample: {"file": storable(tube.file), "sha256": outcome.file.sha256} for tube, outcome in pairs},
         "options": {"plots": request.plots, "jobs": request.workers, "accept_changed": request.accept_changed},
@@ -252,6 +253,11 @@ def _record(request: Request, pairs: tuple[Pair, ...], started: float, tables: M
         "seconds": round(time.time() - started, 3),
         "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}, tables),
     }
+
+
+def _environment() -> dict[str, Any]:
+    return {"python": sys.version.split()[0], "system": platform.platform(), "machine": platform.machine(),
+            "processors": os.cpu_count(), "linear algebra": _linear_algebra()}  # fmt: skip
 
 
 def _linear_algebra() -> str:

@@ -1,8 +1,9 @@
 """Which detector carries which marker: matched by whole names, never by a part of one.
 
 A marker is looked for by ``$PnS``, then by ``$PnN``, then as one whole word of a longer ``$PnS``
-("BV785 - CD3"). Case, spaces, hyphens and a leading ``Comp-`` or ``FJComp-`` do not count. The
-first way that finds anything decides; if it finds two detectors, the file is refused.
+("BV785 - CD3"). Case, spaces, hyphens and a leading ``Comp-`` or ``FJComp-`` do not count; the
+``-A``, ``-H`` or ``-W`` that ends a ``$PnN`` does: CD45R-A is not CD45RA. The first way that finds
+anything decides; if it finds two detectors, the file is refused.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from tregflow.errors import FileError, Finding, nearest
 from tregflow.sample import Sample
 
-COMPENSATED = re.compile(r"^(?:FJ)?Comp-|^<(?=.*>$)", re.IGNORECASE)
-SUFFIX = re.compile(r"-([AHW])>?$", re.IGNORECASE)
+COMPENSATED = re.compile(r"^\s*(?:(?:FJ)?Comp-|<(?=.*>\s*$))", re.IGNORECASE)
+SUFFIX = re.compile(r"-[AHW]$", re.IGNORECASE)
 WORDS = re.compile(r"\s+-\s+|[\s:/]+")
 
 
@@ -42,6 +44,18 @@ class Marker:
         """Every name that means this marker."""
         return frozenset(map(folded, (self.name, *self.aliases)))
 
+    @property
+    def folded_with_suffix(self) -> frozenset[str]:
+        """Its names that say which of area, height and width is meant."""
+        return frozenset(folded(name) for name in (self.name, *self.aliases) if SUFFIX.search(name))
+
+    def is_name(self, name: str) -> bool:
+        """Whether a ``$PnN`` means this marker; one with a suffix does under the bare name too."""
+        stem = SUFFIX.sub("", bare(name))
+        if stem == bare(name):
+            return folded(name) in self.folded
+        return folded(stem) in self.folded or folded(name) in self.folded_with_suffix
+
 
 @dataclass(slots=True)
 class _Search:
@@ -60,62 +74,73 @@ class _Search:
             if places := self._chosen(marker, way(marker)):
                 return self._only(marker, places)
         if not marker.optional:
-            self._refuse(f"no channel for {marker.name}; {self._has()}. Name it in the sheet as "
-                         f"channel:{marker.name}")  # fmt: skip
+            where = f"Name it in the sheet as channel:{marker.name}"
+            self._refuse(f"no channel for {marker.name}; {self._has()}. {where}")
         return None
 
     def _by_sheet(self, marker: Marker, named: str) -> int | None:
         places = [place for place, name in enumerate(self.sample.names) if name.strip() == named.strip()]
         if len(places) != 1:
             said = "is no channel of this file" if not places else "is the name of two channels of this file"
-            self._refuse(f'the sheet says channel:{marker.name} is "{named}", which {said}; {self._has()}'
-                         + nearest(named, self.sample.names))  # fmt: skip
+            hint = nearest(named, self.sample.names)
+            self._refuse(
+                f'the sheet says channel:{marker.name} is "{named}", which {said}; {self._has()}{hint}'
+            )
             return None
-        stain = self.sample.stains[places[0]]
-        if stain and folded(stain) not in marker.folded and not marker.folded & set(_words(stain)):
-            self.findings.append(Finding("F-STAIN", f'the sheet binds {marker.name} to {named}, which the file says is '
-                                         f'stained with "{stain}"'))  # fmt: skip
+        self._hold_stain_against(marker, places[0])
         return places[0]
+
+    def _hold_stain_against(self, marker: Marker, place: int) -> None:
+        name, stain = self.sample.names[place], self.sample.stains[place]
+        if stain and folded(stain) not in marker.folded and not marker.folded & _words(stain):
+            told = f'the sheet binds {marker.name} to {name}, which the file says is stained with "{stain}"'
+            self.findings.append(Finding("F-STAIN", told))
 
     def _by_stain(self, marker: Marker) -> list[int]:
         return [place for place, stain in enumerate(self.sample.stains) if folded(stain) in marker.folded]
 
     def _by_name(self, marker: Marker) -> list[int]:
-        return [place for place, name in enumerate(self.sample.names) if folded(name) in marker.folded]
+        return [place for place, name in enumerate(self.sample.names) if marker.is_name(name)]
 
     def _by_word(self, marker: Marker) -> list[int]:
-        places = [place for place, stain in enumerate(self.sample.stains) if marker.folded & set(_words(stain))]
-        if places:
+        stains = enumerate(self.sample.stains)
+        places = self._chosen(marker, [place for place, stain in stains if marker.folded & _words(stain)])
+        if len(places) == 1:
             stain = self.sample.stains[places[0]]
-            self.findings.append(Finding("N-TOKEN", f'{marker.name} was bound by one word of the stain "{stain}"'))
+            told = f'{marker.name} was bound by one word of the stain "{stain}"'
+            self.findings.append(Finding("N-TOKEN", told))
         return places
 
     def _chosen(self, marker: Marker, places: list[int]) -> list[int]:
         return self._of_suffixes(self._of_twins(marker, places))
 
     def _of_twins(self, marker: Marker, places: list[int]) -> list[int]:
-        """Of raw and compensated columns of one detector, take those that the setting means."""
+        """Of raw and compensated columns of the same detectors, take those that the setting means."""
         done = [place for place in places if COMPENSATED.match(self.sample.names[place])]
-        if not done or len(done) == len(places):
+        raw = [place for place in places if place not in done]
+        if not done or self._detectors(done) != self._detectors(raw):
             return places
-        kept = [place for place in places if (place in done) != self.compensating]
         what = "raw" if self.compensating else "compensated"
-        self.findings.append(Finding("N-TWIN", f"{marker.name} has raw and compensated columns; the {what} one was taken"))
-        return kept
+        told = f"{marker.name} has raw and compensated columns; the {what} one was taken"
+        self.findings.append(Finding("N-TWIN", told))
+        return raw if self.compensating else done
 
     def _of_suffixes(self, places: list[int]) -> list[int]:
         """Of channels that differ only in -A, -H, -W, take -A."""
-        stems = {SUFFIX.sub("", self.sample.names[place]) for place in places}
-        areas = [place for place in places if _suffix(self.sample.names[place]) == "A"]
-        return areas if len(stems) == 1 and len(areas) == 1 else places
+        names = {place: bare(self.sample.names[place]) for place in places}
+        areas = [place for place, name in names.items() if name.casefold().endswith("-a")]
+        told_apart = all(map(SUFFIX.search, names.values())) and len(self._detectors(places)) == 1
+        return areas if told_apart and len(areas) == 1 else places
+
+    def _detectors(self, places: list[int]) -> set[str]:
+        return {SUFFIX.sub("", bare(self.sample.names[place])).casefold() for place in places}
 
     def _only(self, marker: Marker, places: list[int]) -> int | None:
         if len(places) == 1:
             return places[0]
-        which = " and ".join(self._spelled(place) for place in places)
-        self._refuse(f"{which} all claim {marker.name}; name one in the sheet as channel:{marker.name}"
-                     if len(places) > 2 else f"{which} both claim {marker.name}; name one in the sheet as "
-                     f"channel:{marker.name}")  # fmt: skip
+        which = " and ".join(map(self._spelled, places))
+        claim = f"{which} {'both' if len(places) == 2 else 'all'} claim {marker.name}"
+        self._refuse(f"{claim}; name one in the sheet as channel:{marker.name}")
         return None
 
     def _spelled(self, place: int) -> str:
@@ -160,31 +185,25 @@ def match(
     search = _Search(sample, compensating)
     places = {marker.name: search.channel(marker, named.get(marker.name)) for marker in markers}
     channels = {name: place for name, place in places.items() if place is not None}
-    for first, second in _shared(channels):
-        search.refused.append(Finding("E-MARKER", f"{first} and {second} are both bound to "
-                                      f"{sample.names[channels[first]]}"))  # fmt: skip
+    for first, second in combinations(channels, 2):
+        if channels[first] == channels[second]:
+            told = f"{first} and {second} are both bound to {sample.names[channels[first]]}"
+            search.refused.append(Finding("E-MARKER", told))
     if search.refused:
         raise FileError(search.refused)
     return channels, tuple(search.findings)
 
 
+def bare(name: str) -> str:
+    """Return a name without the sign that its values are compensated: ``Comp-X``, ``<X>``."""
+    return COMPENSATED.sub("", name).strip().removesuffix(">") if COMPENSATED.match(name) else name.strip()
+
+
 def folded(name: str) -> str:
     """Return a name without what does not count."""
-    bare = COMPENSATED.sub("", name.strip()).removesuffix(">") if COMPENSATED.match(name.strip()) else name
-    return re.sub(r"[\s-]", "", bare).casefold()
+    return re.sub(r"[\s-]", "", bare(name)).casefold()
 
 
-def _words(stain: str) -> list[str]:
+def _words(stain: str) -> frozenset[str]:
     words = [folded(word) for word in WORDS.split(stain.strip()) if word]
-    return words if len(words) > 1 else []
-
-
-def _suffix(name: str) -> str:
-    found = SUFFIX.search(name)
-    return found.group(1).upper() if found else ""
-
-
-def _shared(channels: Mapping[str, int]) -> list[tuple[str, str]]:
-    names = list(channels)
-    return [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]
-            if channels[first] == channels[second]]  # fmt: skip
+    return frozenset(words) - {""} if len(words) > 1 else frozenset()

@@ -1,21 +1,23 @@
 """Counts, shapes and statuses to verdicts: may this number be used, and why not.
 
-A verdict never looks at the outcome. The number of events above the endpoint's gate, how the gates
+A verdict never looks at the outcome. The number of events that a percent is taken of, how the gates
 on the way were placed and what the file said may withhold a number; the percentage itself may not,
-nor the count of the population it is about. Flagging on those would remove the responders.
+nor the size of any population between the two it compares. Flagging on those would remove the
+responders. A template with such a limit on the primary measure is refused.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tregflow.errors import Finding
-from tregflow.gating import Gated
+from tregflow.gates.shapes import named
+from tregflow.gating import Gated, Placed, Status
 from tregflow.populations import Percent, measured
-from tregflow.template import Measure, Template
+from tregflow.template import ROOT, Limit, Measure
 
 Verdict = Literal["pass", "review", "fail"]
 
@@ -69,58 +71,78 @@ def placements(gated: Gated, names: Sequence[str] | None = None) -> tuple[Findin
 
 
 def _judged(gated: Gated, percent: Percent) -> Judged:
-    path = _line(gated.template, percent.measure)
-    findings = (*gated.findings, *placements(gated, path), *_few(gated, percent.measure), *_empty(percent))
+    line, few = _line(gated, percent.measure), _few(gated, percent.measure)
+    findings = (*gated.findings, *placements(gated, line), *few, *_empty(percent))
     outcome = verdict(findings)
     number = replace(percent, percent=math.nan, low=math.nan, high=math.nan) if outcome == "fail" else percent
     return Judged(number, outcome, findings)
 
 
-def _line(template: Template, measure: Measure) -> list[str]:
-    """Return every population whose gate the measure depends on, in the template's order."""
+def _line(gated: Gated, measure: Measure) -> list[str]:
+    """Return every population whose gate the measure depends on as it was placed, in the template's order."""
     needed, asked = set[str](), [measure.count, measure.of]
     while asked:
         name = asked.pop()
-        if name not in needed and name != "root":
+        if name not in needed and name != ROOT:
             needed.add(name)
-            asked += template.leans_on(name)
-    return [population.name for population in template.populations if population.name in needed]
+            asked += _leaned_on(gated, name)
+    return [population.name for population in gated.template.populations if population.name in needed]
+
+
+def _leaned_on(gated: Gated, name: str) -> list[str]:
+    """Return what a population's members were taken from, and what its gate was placed on."""
+    placed, population = gated.placed[name], gated.template.population(name)
+    shape = placed.shape or population.gate.stored
+    return [other for other in (population.parent, placed.of, *named(shape)) if other]
 
 
 def _placement(name: str, gated: Gated) -> Finding | None:
-    placed, stored = gated.placed[name], gated.template.population(name).gate.stored
-    if placed.status == "fallback":
-        return Finding("F-FALLBACK", f"{name}: {placed.reason}; the stored gate was used")
-    if placed.status == "at bound":
-        return Finding("F-BOUND", f"{name}: the gate stopped at the edge of its window, {placed.shift:+.3f} axis units from "
-                       "the stored one; look at the plot" if stored else f"{name}: the gate stopped at the edge of its window")  # fmt: skip
-    if placed.status == "skipped":
-        return Finding("F-SKIPPED", f"{name} was skipped: {placed.reason}")
-    if placed.status == "refused":
-        return Finding("E-GATE", f"{name}: {placed.reason}, and there is no stored gate to fall back to")
-    if placed.status == "moved":
-        return Finding("N-MOVED", f"{name} was found {placed.shift:+.3f} axis units from the stored gate{_in_decades(placed.shift_decades)}")
-    return None
+    placed = gated.placed[name]
+    if placed.status not in _SAID:
+        return None
+    code, sentence = _SAID[placed.status]
+    return Finding(code, sentence.format(name=name, reason=placed.reason, shift=_shifted(placed)))
 
 
-def _in_decades(shift: float) -> str:
-    return f" ({shift:+.2f} decade)" if math.isfinite(shift) else ""
+_SAID: Mapping[Status, tuple[str, str]] = {
+    "fallback": ("F-FALLBACK", "{name}: {reason}; the stored gate was used"),
+    "at bound": ("F-BOUND", "{name}: the gate stopped at the edge of its window{shift}; look at the plot"),
+    "skipped": ("F-SKIPPED", "{name} was skipped: {reason}"),
+    "refused": ("E-GATE", "{name} has no gate: {reason}"),
+    "moved": ("N-MOVED", "{name} was found{shift}"),
+}
+"""What is said of a status; of ``found``, ``stored`` and ``corrected`` nothing."""
+
+
+def _shifted(placed: Placed) -> str:
+    if not math.isfinite(placed.shift):
+        return ""
+    decades = f" ({placed.shift_decades:+.2f} decade)" if math.isfinite(placed.shift_decades) else ""
+    return f", {placed.shift:+.4g} axis units{decades} from the stored one"
 
 
 def _few(gated: Gated, measure: Measure) -> list[Finding]:
-    """Hold the populations above the one that is counted against the template's limits."""
-    above = [name for name in _line(gated.template, measure) if name in gated.template.limits and name != measure.count]
-    findings = []
-    for name in above:
-        events, limit = len(gated.members.get(name, ())), gated.template.limits[name]
-        if events < limit.refuse_below:
-            findings.append(Finding("E-FEW", f"{name} has {events:,} events; below {limit.refuse_below:,} no percent is reported"))
-        elif events < limit.review_below:
-            findings.append(Finding("F-FEW", f"{name} has {events:,} events; below {limit.review_below:,} someone must look"))
-    return findings
+    """Hold the populations that are not themselves the measure against the template's limits."""
+    blind = gated.template.counted(measure)
+    held = [
+        name for name in (ROOT, *_line(gated, measure)) if name in gated.template.limits and name not in blind
+    ]
+    said = (_short(name, len(gated.members.get(name, ())), gated.template.limits[name]) for name in held)
+    return [finding for finding in said if finding]
+
+
+def _short(name: str, events: int, limit: Limit) -> Finding | None:
+    has = f"{name} has {events:,} events; below"
+    if events < limit.refuse_below:
+        return Finding("E-FEW", f"{has} {limit.refuse_below:,} no percent is reported")
+    if events < limit.review_below:
+        return Finding("F-FEW", f"{has} {limit.review_below:,} someone must look")
+    return None
 
 
 def _empty(percent: Percent) -> list[Finding]:
     if percent.denominator != 0:
         return []
-    return [Finding("F-EMPTY", f"{percent.measure.of} is empty, so {percent.measure.name} has no denominator")]
+    return [
+        Finding("F-EMPTY", f"{percent.measure.of} is empty, so {percent.measure.name} has no denominator")
+    ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -16,8 +19,15 @@ from tregflow.errors import CODES, Finding, InputError, TregflowError, nearest
 
 if TYPE_CHECKING:
     from tregflow.batch import Request
+    from tregflow.results import Pair
     from tregflow.study import Tube
     from tregflow.template import Template
+
+INTERRUPTED = 130
+"""The exit status that shells know for a run ended by Ctrl-C."""
+
+SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
+"""Signs of ours, in ASCII."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
@@ -60,7 +70,7 @@ def gate(
     with progress(len(tubes)) as seen:
         batch = gate_batch(request, seen)
     if as_json:
-        _print_json(request, batch.pairs)
+        _print_json({"schema": 1, "rows": _treg_rows(request, batch.pairs)})
     else:
         show_batch(batch, out, stored.primary.name)
     raise typer.Exit(batch.status)
@@ -91,11 +101,12 @@ def init(
 ) -> None:  # fmt: skip
     """Draft the sample sheet from file names and headers."""
     from tregflow.sheet import draft
-    from tregflow.terminal import out, say_findings
+    from tregflow.terminal import out, say_findings, shown
 
-    written, findings = draft(folder, sheet or folder / "samples.csv")
+    sheet = sheet or folder / "samples.csv"
+    written, findings = draft(folder, sheet)
     say_findings("", findings, notes=True)
-    out.print(f"{written} rows in {sheet or folder / 'samples.csv'}. What was guessed is guessed: look it through, then run "
+    out.print(f"{written} rows in {shown(str(sheet))}. What was guessed is guessed: look it through, then run "
               "tregflow check")  # fmt: skip
 
 
@@ -114,12 +125,12 @@ def simulate(
     """Write a two-visit trial whose truth is known, event by event."""
     from tregflow.io.trials import write_trial
     from tregflow.simulation import simulate as planned
-    from tregflow.terminal import out
+    from tregflow.terminal import out, shown
 
     trial = planned(subjects=subjects, events=events, seed=seed, drift=drift, enriched=enriched, integers=integers,
                     controls=controls, control_events=control_events)  # fmt: skip
     paths = write_trial(trial, folder)
-    out.print(f"{len(paths)} FCS files, samples.csv, truth.csv and truth/ are in {folder}")
+    out.print(f"{len(paths)} FCS files, samples.csv, truth.csv and truth/ are in {shown(str(folder))}")
 
 
 @app.command()
@@ -141,7 +152,7 @@ def schema() -> None:
     """Print the JSON schema of a template, for editors."""
     from tregflow.grammar import schema as of_template
 
-    sys.stdout.write(json.dumps(of_template(), indent=1, ensure_ascii=False) + "\n")
+    _print_json(of_template())
 
 
 def _inputs(template: Path, samples: Path | None, files: list[str] | None, decimal: str) -> tuple[Template, tuple[Tube, ...], Path]:
@@ -155,7 +166,7 @@ def _inputs(template: Path, samples: Path | None, files: list[str] | None, decim
         raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
     stored = load_template(template)
     if files:
-        return stored, tubes_from_files(files), Path()
+        return stored, _told_apart(tubes_from_files(files)), Path()
     sheet = samples or _found_sheet(template)
     return stored, read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal), sheet.parent
 
@@ -168,20 +179,44 @@ def _found_sheet(template: Path) -> Path:
                              "--samples, or draft one with tregflow init FOLDER"))  # fmt: skip
 
 
+def _told_apart(tubes: tuple[Tube, ...]) -> tuple[Tube, ...]:
+    """Return tubes of which each has a name of its own."""
+    first: dict[str, Tube] = {}
+    for tube in tubes:
+        other = first.setdefault(tube.sample.casefold(), tube)
+        if other.file == tube.file and other is not tube:
+            raise InputError(Finding("E-USAGE", "is named twice", tube.file))
+        if other is not tube or not tube.sample:
+            also = f", and so would be that of {other.file}" if other is not tube else ""
+            raise InputError(Finding("E-USAGE", f'its name in the results would be "{tube.sample}"{also}; name it in a sheet, which '
+                                     "tregflow init drafts", tube.file))  # fmt: skip
+    return tubes
+
+
 def _workers(jobs: int, files: int) -> int:
-    return max(1, min(jobs or os.cpu_count() or 1, files))
+    return max(1, min(jobs or _processors(), files))
 
 
-def _print_json(request: Request, pairs: object) -> None:
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _treg_rows(request: Request, pairs: Sequence[Pair]) -> list[dict[str, object]]:
     from tregflow.results import treg_table
 
-    columns, rows = treg_table(pairs, request.template)  # type: ignore[arg-type]
-    kept = [{column: row.get(column) for column in columns} for row in rows]
-    sys.stdout.write(json.dumps({"schema": 1, "rows": kept}, indent=1, ensure_ascii=False) + "\n")
+    columns, rows = treg_table(pairs, request.template)
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def _print_json(content: Mapping[str, object]) -> None:
+    """Print JSON that every pipe can carry."""
+    sys.stdout.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def main() -> NoReturn:
     """Run the command line and end with its exit status."""
+    _speak_any_encoding()
     try:
         app(standalone_mode=True)
     except TregflowError as error:
@@ -189,18 +224,39 @@ def main() -> NoReturn:
 
         say_error(error)
         sys.exit(error.status)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; finished files are kept, run the same command again for the rest\n")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as ended:
+        status = ended.code if isinstance(ended, SystemExit) else INTERRUPTED
+        if status == INTERRUPTED:
+            sys.stderr.write("interrupted; finished files are kept, run the same command again for the rest\n")
+        sys.exit(status)
     except Exception:  # noqa: BLE001 - the last border: a fault of ours, kept in a file
         sys.exit(_fault())
     sys.exit(0)
 
 
+def _speak_any_encoding() -> None:
+    """Spell signs that a terminal does not have, instead of ending the run on one."""
+    codecs.register_error("spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelled")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(SPELLED.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
 def _fault() -> int:
-    handle, name = tempfile.mkstemp(prefix="tregflow-fault-", suffix=".txt")
-    with os.fdopen(handle, "w") as file:
-        file.write(traceback.format_exc())
+    told = traceback.format_exc()
+    try:
+        handle, name = tempfile.mkstemp(prefix="tregflow-fault-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+            file.write(told)
+    except OSError:
+        sys.stderr.write(f"{told}E-INTERNAL  a fault of tregflow's own, told above: please report it\n")
+        return 3
     sys.stderr.write(f"E-INTERNAL  a fault of tregflow's own; the traceback is in {name}: please report it\n")
     return 3
 

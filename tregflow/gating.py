@@ -19,7 +19,8 @@ from tregflow.gates import METHODS
 from tregflow.gates.method import Found
 from tregflow.gates.shapes import Ellipse, Everything, Interval, Shape, members, named, rounded, stretched
 from tregflow.grammar import is_cut, takes_window
-from tregflow.sample import Rows
+from tregflow.hierarchy import kept
+from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Population, Template
 from tregflow.view import Bound, View
 
@@ -50,7 +51,7 @@ class Placed:
     of : str
         The population on whose events it was placed; empty for a stored gate.
     n_of : int
-        Events of that population.
+        Events of that population that have a place on the axes.
     evidence : mapping of str to float
         What the method says of its own answer.
     reason : str
@@ -173,39 +174,48 @@ def place(population: Population, context: Context) -> Placed:
     -------
     Placed
     """
-    stored = population.gate.stored
-    if population.name in context.corrections:
-        return Placed(context.corrections[population.name], "corrected")
-    if (missing := _unreached(population, context)) is not None:
+    fixed = context.corrections.get(population.name)
+    shape = fixed or population.gate.stored
+    if missing := _unreached(population, shape, context):
         return Placed(None, "refused", reason=f"{missing} could not be placed")
     if absent := [marker for marker in population.markers if marker not in context.bound.channels]:
         return Placed(Everything(), "skipped", reason=f"no channel for {' and '.join(absent)}")
-    if not population.gate.method:
-        return Placed(stored, "stored")
+    if fixed or not population.gate.method:
+        return Placed(shape, "corrected" if fixed else "stored")
     try:
         return _settled(population, context)
     except GateError as error:
-        return Placed(stored, "refused" if stored is None else "fallback", reason=str(error))
+        return Placed(shape, "fallback" if shape else "refused", reason=str(error))
 
 
-def _unreached(population: Population, context: Context) -> str | None:
-    """Return the first population that this one needs and that could not be placed."""
-    needed = [population.parent, population.gate.of or population.parent, *named(population.gate.stored)]
-    return next((name for name in needed if name not in context.members), None)
+def _unreached(population: Population, shape: Shape | None, context: Context) -> str:
+    """Return the first population that this one's members are taken from and that could not be placed."""
+    needed = (population.parent, *named(shape))
+    return next((name for name in needed if name not in context.members), "")
 
 
 def _settled(population: Population, context: Context) -> Placed:
     """Run the method and apply what the template says of every method."""
     gate, of = population.gate, population.gate.of or population.parent
+    if of not in context.members:
+        raise GateError(f"{of} could not be placed")
     view = context.bound.view(population.markers, context.members[of], context.members)
-    if len(view) < gate.least:
-        raise GateError(f"{of} has {len(view):,} events, {gate.least:,} are needed")
-    found = _found(population, view)
-    placed = Placed(found.shape, "found", of=of, n_of=len(view), evidence=found.evidence)
+    points = _on_axes(view)
+    if len(points) < gate.least:
+        raise GateError(f"{of} has {len(points):,} events, {gate.least:,} are needed")
+    found = _found(population, view, points)
+    placed = Placed(found.shape, "found", of=of, n_of=len(points), evidence=found.evidence)
     return _kept(placed, population, context.bound) if is_cut(gate.method) else _outlined(placed, population)
 
 
-def _found(population: Population, view: View) -> Found:
+def _on_axes(view: View) -> Values:
+    """Return the events that have a place on every axis: a log scale has none at and below zero."""
+    points = view.points()
+    has_place = np.isfinite(points).all(axis=1)
+    return points if has_place.all() else points[has_place]
+
+
+def _found(population: Population, view: View, points: Values) -> Found:
     """Return what the method found, in the template's units, rounded so that every machine agrees."""
     gate = population.gate
     units = tuple(view.bound.unit(marker) for marker in population.markers)
@@ -214,7 +224,7 @@ def _found(population: Population, view: View) -> Found:
         settings["within"] = gate.within and tuple(edge / units[0] for edge in gate.within)
     elif settings.get("within") is not None:
         settings["within"] = _shrunk(settings["within"], units)
-    found = METHODS[gate.method](view.points() / np.array(units), **settings)
+    found = METHODS[gate.method](points / np.array(units), **settings)
     return replace(found, shape=stretched(rounded(found.shape), units))
 
 
@@ -230,13 +240,15 @@ def _kept(placed: Placed, population: Population, bound: Bound) -> Placed:
     gate, marker = population.gate, population.markers[0]
     assert isinstance(placed.shape, Interval)
     cut, status = _clamped(placed.shape.low, gate.within, bound.unit(marker))
-    shape = Interval(low=cut) if gate.keep == "above" else Interval(high=cut)
+    shape = kept(cut, gate.keep)
     if gate.stored is None:
         return replace(placed, shape=shape, status=status)
     shift = cut - _edge(gate.stored)
     far = abs(shift) > NEAR * bound.unit(marker)
     moved: Status = "moved" if far and status == "found" else status
-    return replace(placed, shape=shape, status=moved, shift=shift, shift_decades=shift / bound.scales[marker].decade)
+    return replace(
+        placed, shape=shape, status=moved, shift=shift, shift_decades=shift / bound.scales[marker].decade
+    )
 
 
 def _clamped(cut: float, within: tuple[float, float] | None, unit: float) -> tuple[float, Status]:
@@ -267,5 +279,10 @@ def _left_out(sample: Bound, root: Rows) -> list[Finding]:
     if not lost:
         return []
     code = "F-NONFINITE" if lost > total / 1000 else "N-NONFINITE"
-    return [Finding(code, f"{lost:,} of {total:,} events have a value that is not a finite number in a gated channel "
-                    "or in one mixed into it; they were left out of the root")]  # fmt: skip
+    return [
+        Finding(
+            code,
+            f"{lost:,} of {total:,} events have a value that is not a finite number in a gated channel "
+            "or in one mixed into it; they were left out of the root",
+        )
+    ]

@@ -61,10 +61,19 @@ class EllipseWords(Strict):
     distance: Annotated[float, Field(gt=0)] = 1.0
 
 
+def _one_key_described(described: dict[str, Any]) -> None:
+    """Say in JSON schema that one key is there, and that it says something."""
+    described |= {"minProperties": 1, "maxProperties": 1}
+    for key, said in described.get("properties", {}).items():
+        described["properties"][key] = next(
+            option for option in said.get("anyOf", [said]) if option != {"type": "null"}
+        )
+
+
 class OneKey(Strict):
     """A mapping with exactly one of its keys."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra=lambda described: _one_key_described(described))
 
     @model_validator(mode="before")
     @classmethod
@@ -109,10 +118,15 @@ class FormWords(OutlineWords):
     any_of: Parts | None = Field(None, alias="or")
     none_of: Part | None = Field(None, alias="not")
 
-    strangers = MappingProxyType({
-        name: ("E-TEMPLATE", f"{name} is placed on events and cannot be a part; make it a population and name that here")
-        for name in METHODS
-    })
+    strangers = MappingProxyType(
+        {
+            name: (
+                "E-TEMPLATE",
+                f"{name} is placed on events and cannot be a part; make it a population and name that here",
+            )
+            for name in METHODS
+        }
+    )
 
 
 SHAPES = frozenset(info.alias or name for name, info in FormWords.model_fields.items())
@@ -132,7 +146,7 @@ def _listed(annotation: Any) -> Any:
     """Return an annotation whose tuples may be written as lists."""
     parts = tuple(map(_listed, typing.get_args(annotation)))
     if typing.get_origin(annotation) is tuple:
-        return Annotated[tuple[parts], Lenient]
+        return Annotated[tuple[parts], Lenient]  # type: ignore[valid-type]
     if typing.get_origin(annotation) is Annotated or not parts:
         return annotation
     return typing.Union[parts]  # noqa: UP007 - made at run time
@@ -147,8 +161,12 @@ def _words(function: Callable[..., Any], shared: type[BaseModel]) -> type[BaseMo
 class Shared(Strict):
     """What every method may be told."""
 
-    of: str | None = Field(None, description="Population on whose events the gate is placed; the parent unless named.")
-    least: Annotated[int, Field(ge=2)] = Field(200, description="Fewest events to place it on; below, the stored gate.")
+    of: str | None = Field(
+        None, description="Population on whose events the gate is placed; the parent unless named."
+    )
+    least: Annotated[int, Field(ge=2)] = Field(
+        200, description="Fewest events to place it on; below, the stored gate."
+    )
     across: Literal["sample", "subject", "run"] = "sample"
 
 
@@ -163,17 +181,20 @@ class CutShared(Shared):
 class MethodWords(FormWords):
     """A shape, a combination, or a method that places one."""
 
-    strangers = MappingProxyType({
-        "anchored": _later("outlines that move with a reference are"),
-        "quadrant_share": _later("quadrants of a population are"),
-    })
+    strangers = MappingProxyType(
+        {
+            "anchored": _later("outlines that move with a reference are"),
+            "quadrant_share": _later("quadrants of a population are"),
+        }
+    )
 
 
 def _gate_words() -> type[MethodWords]:
     """Return the model of a gate: one shape, one method, or a combination."""
     cloud = create_model("CloudShared", __base__=Shared, stored=(OutlineWords | None, None))
     placed: dict[str, Any] = {
-        name: (_words(function, CutShared if name in CUTS else cloud) | None, None) for name, function in METHODS.items()
+        name: (_words(function, CutShared if name in CUTS else cloud) | None, None)
+        for name, function in METHODS.items()
     }
     return create_model("Gate", __base__=MethodWords, **placed)
 
@@ -186,7 +207,8 @@ def _scale_words() -> type[OneKey]:
     for name, kind in TRANSFORMS.items():
         hints = typing.get_type_hints(kind)
         given: dict[str, Any] = {
-            part.name: (hints[part.name], ... if part.default is MISSING else part.default) for part in fields(kind)
+            part.name: (hints[part.name], ... if part.default is MISSING else part.default)
+            for part in fields(kind)
         }
         words[name] = (create_model(name, __base__=Strict, **given) | None, None)
     return create_model("Scale", __base__=OneKey, **words)
@@ -195,7 +217,7 @@ def _scale_words() -> type[OneKey]:
 ScaleWords = _scale_words()
 
 AnyScale = Annotated[
-    Annotated[Literal["none"], Tag("word")] | Annotated[ScaleWords, Tag("scale")],
+    Annotated[Literal["none"], Tag("word")] | Annotated[ScaleWords, Tag("scale")],  # type: ignore[valid-type]
     Discriminator(lambda written: "word" if isinstance(written, str) else "scale"),
 ]
 
@@ -204,7 +226,9 @@ class MarkerWords(Strict):
     """How a file may call a marker."""
 
     aliases: list[Name] = Field(default_factory=list)
-    optional: bool = Field(False, description="If no detector carries it, its gates are skipped and the result says so.")
+    optional: bool = Field(
+        False, description="If no detector carries it, its gates are skipped and the result says so."
+    )
 
 
 class PopulationWords(Strict):

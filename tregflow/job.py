@@ -120,13 +120,14 @@ def _ended(job: Job) -> Ended:
     old = _earlier(job, parts)
     if old and _holds(job, old, parts):
         return Ended(old, kept=True)
+    why = tuple(_why(job, old, parts)) if old else ()
     outcome, page = _gated(job, parts)
     if _stamp(job.path) != before:
         raise refuse("E-CHANGED", "the file changed while it was being read; is it still being written?")
     job.folder.draw(job.tube.sample, page)
     job.folder.keep(outcome)
     job.folder.forgive(job.tube.sample)
-    return Ended(outcome, tuple(_why(job, old, parts)) if old else ())
+    return Ended(outcome, why)
 
 
 def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:

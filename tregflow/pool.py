@@ -112,10 +112,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def _stop(pool: ProcessPoolExecutor) -> None:
     """End a pool now: what its workers have kept is whole, the rest is gated by the next run."""
-    processes = list((pool._processes or {}).values())  # noqa: SLF001 - there is no public way to end a worker
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    for process in list((pool._processes or {}).values()):  # noqa: SLF001 - there is no public way to end a worker
         process.terminate()
+    pool.shutdown(cancel_futures=True)
 
 
 def _submitted(pool: ProcessPoolExecutor, work: Work, job: Job) -> Future[Ended]:

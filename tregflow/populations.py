@@ -135,9 +135,19 @@ def _counted(gated: Gated, population: Population) -> Count:
     placed, path = gated.placed[population.name], "/".join(gated.template.path(population.name))
     members, parent = gated.members.get(population.name), gated.members.get(population.parent)
     share = math.nan if members is None or parent is None else _share(len(members), len(parent))
-    return Count(population.name, path, population.parent, None if members is None else len(members), share,
-                 placed.status, placed.shift, placed.shift_decades, placed.reason, population.is_reference,
-                 _medians(gated, population.name))  # fmt: skip
+    return Count(
+        population.name,
+        path,
+        population.parent,
+        None if members is None else len(members),
+        share,
+        placed.status,
+        placed.shift,
+        placed.shift_decades,
+        placed.reason,
+        population.is_reference,
+        _medians(gated, population.name),
+    )
 
 
 def _share(part: int, whole: int) -> float:
@@ -161,4 +171,6 @@ def _percent(gated: Gated, measure: Measure) -> Percent:
     numerator, denominator = (None if rows is None else len(rows) for rows in parts)
     if numerator is None or denominator is None:
         return Percent(measure, numerator, denominator, math.nan, math.nan, math.nan)
-    return Percent(measure, numerator, denominator, _share(numerator, denominator), *wilson(numerator, denominator))
+    return Percent(
+        measure, numerator, denominator, _share(numerator, denominator), *wilson(numerator, denominator)
+    )

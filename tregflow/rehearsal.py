@@ -14,7 +14,7 @@ from tregflow.io.files import located
 from tregflow.job import fingerprint
 from tregflow.sample import Sample
 from tregflow.study import Tube
-from tregflow.template import Limit, Template
+from tregflow.template import Template
 
 
 def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> dict[str, tuple[Finding, ...]]:
@@ -71,9 +71,11 @@ def _bound(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, ...
 
 def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, ...]:
     """Say where a file cannot reach a limit whatever its events are."""
-    limit = template.limits.get(template.primary.of, Limit())
-    if not tube.is_gated or len(sample) >= limit.review_below:
+    limit = template.limits[template.primary.of]
+    if not tube.is_gated or len(sample) >= max(limit.review_below, 1):
         return ()
+    if not len(sample):
+        return (Finding("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number"),)
     code, least = ("E-FEW", limit.refuse_below) if len(sample) < limit.refuse_below else ("F-FEW", limit.review_below)
     return (Finding(code, f"the file has {len(sample):,} events in all; {template.primary.of} needs {least:,}"),)
 

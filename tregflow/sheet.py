@@ -7,12 +7,15 @@ not be guessed is left empty for a person to fill.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tregflow.errors import FileError, Finding, InputError
 from tregflow.io.fcs import Scan, scan_fcs
-from tregflow.io.tables import write_table
+from tregflow.io.files import storable
+from tregflow.io.tables import FORMULA, write_table
+from tregflow.study import safe, stem
 
 COLUMNS = ("file", "sample", "subject", "visit", "tube", "run", "collected", "day0")
 WORDS = re.compile(r"[^A-Za-z0-9]+")
@@ -47,29 +50,40 @@ def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
     """
     if sheet.exists():
         raise InputError(Finding("E-OUT", "exists already and is not overwritten; name another with --samples", str(sheet)))
-    paths = _fcs_files(folder)
-    rows, findings = [], []
-    for path in paths:
-        try:
-            rows.append(_row(path, sheet.parent, scan_fcs(path)))
-        except FileError as error:
-            rows.append({"file": _relative(path, sheet.parent), "tube": "full"})
-            findings += error.at(path.name).findings
+    rows: list[Row] = []
+    findings: list[Finding] = []
+    for path in _fcs_files(folder):
+        row, said = _drafted(path, sheet.parent)
+        rows += row
+        findings += said
     _tell_apart(rows)
     write_table(sheet, COLUMNS, rows)
     return len(rows), (*findings, *_guessed(rows))
 
 
+def _drafted(path: Path, root: Path) -> tuple[list[Row], Sequence[Finding]]:
+    """Return the row of one file, and why it is bare, or not there at all."""
+    if storable(path.name) != path.name:
+        return [], [Finding("E-UNREADABLE", "its name is not UTF-8 and no sheet can hold it; rename it", storable(path.name))]
+    try:
+        return [_row(path, root, scan_fcs(path))], ()
+    except FileError as error:
+        return [{"file": _relative(path, root), "tube": "full"}], error.at(path.name).findings
+
+
 def _fcs_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(Finding("E-MISSING", "is not a folder", str(folder)))
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and (_begins_as_fcs(path) or path.suffix.casefold() == ".fcs"))
+    found = sorted(path for path in folder.rglob("*") if not path.name.startswith(".") and _is_fcs(path))
     if not found:
         raise InputError(Finding("E-MISSING", "holds no FCS file", str(folder)))
     return found
 
 
-def _begins_as_fcs(path: Path) -> bool:
+def _is_fcs(path: Path) -> bool:
+    """Whether a file is one by its name or its first bytes."""
+    if not path.is_file() or path.suffix.casefold() == ".fcs":
+        return path.is_file()
     try:
         with path.open("rb") as file:
             return file.read(3) == b"FCS"
@@ -99,18 +113,38 @@ def _tube(stem: str, words: Sequence[str], stains: Iterable[str]) -> str:
 
 
 def _relative(path: Path, root: Path) -> str:
+    """Return how a sheet names a file; never with a first sign that a spreadsheet takes for a formula."""
     try:
-        return path.resolve().relative_to(root.resolve()).as_posix()
+        file = path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         return str(path.resolve())
+    return f"./{file}" if file.startswith(FORMULA) else file
 
 
 def _tell_apart(rows: Sequence[Row]) -> None:
-    """Give rows that would share a name the file's own."""
-    keys = [(row.get("subject"), row.get("visit"), row.get("tube")) for row in rows]
-    for row, key in zip(rows, keys, strict=True):
-        if keys.count(key) > 1 and (key[0] or key[1]):
-            row["sample"] = Path(str(row["file"])).stem
+    """Give rows that would share a name their file's, with its folders where that is shared too."""
+    for name in (stem, lambda file: safe(file.removesuffix(Path(file).suffix))):
+        for row in _alike(rows):
+            row["sample"] = name(str(row["file"]))
+    for number, row in enumerate(_alike(rows), 1):
+        row["sample"] = f"{row['sample']}_{number}"
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows whose samples would have a name that another has too, or none."""
+    names = [_name(row) for row in rows]
+    counts = Counter(names)
+    return [row for row, name in zip(rows, names, strict=True) if counts[name] > 1 or not name]
+
+
+def _name(row: Row) -> str:
+    """Return the name that the sheet's reader would give a row, letters folded."""
+    if row.get("sample"):
+        return str(row["sample"]).casefold()
+    words = [str(row[column]) for column in ("subject", "visit") if row.get(column)]
+    if not words:
+        return stem(str(row["file"])).casefold()
+    return "_".join(map(safe, words if row["tube"] == "full" else [*words, str(row["tube"])])).casefold()
 
 
 def _guessed(rows: Sequence[Row]) -> list[Finding]:

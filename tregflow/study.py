@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tregflow.errors import Finding, InputError, nearest
+from tregflow.hierarchy import UNSCALED
 
 COLUMNS: Mapping[str, str] = {
     "file": "path of the FCS file, relative to the sheet",
@@ -39,12 +41,16 @@ COLUMNS: Mapping[str, str] = {
 UNBUILT = ("part", "supersedes")
 """Columns that would change numbers and are not available in this version."""
 
+NAMED = ("sample", "subject", "visit", "run")
+FORMULA = ("=", "+", "-", "@")
 NUMBERS = ("hours_to_stain", "last_dose", "volume_ul", "lymphocytes")
 DATES = ("collected", "day0")
 GATED_TUBES = ("full", "reference")
 TUBES = re.compile(r"full|reference|unstained|(?:fmo|single):\S.*", re.IGNORECASE)
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?$")
+DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)")
+LONGEST = 120
+"""Characters of a name that still leave room for a folder and an ending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,9 @@ class Row:
     cells: Mapping[str, str]
 
 
-def tubes_from_rows(rows: Sequence[Row], columns: Sequence[str], name: str, markers: Iterable[str]) -> tuple[Tube, ...]:
+def tubes_from_rows(
+    rows: Sequence[Row], columns: Sequence[str], name: str, markers: Iterable[str]
+) -> tuple[Tube, ...]:
     """Return the tubes of a sheet, in its order.
 
     Parameters
@@ -137,9 +145,42 @@ def tubes_from_rows(rows: Sequence[Row], columns: Sequence[str], name: str, mark
 
 
 def tubes_from_files(files: Sequence[str]) -> tuple[Tube, ...]:
-    """Return tubes for files named on the command line: the sample is the file's stem."""
+    """Return tubes for files named on the command line: the sample is the file's stem.
+
+    Parameters
+    ----------
+    files : sequence of str
+        As they were named.
+
+    Returns
+    -------
+    tuple of Tube
+
+    Raises
+    ------
+    InputError
+        ``E-USAGE``: two files would share a name.
+    """
     rows = [Row(place, {"file": file}) for place, file in enumerate(files, 1)]
-    return tuple(map(_tube, rows, _names(rows)))
+    names = _names(rows)
+    first: dict[str, str] = {}
+    clashes = []
+    for name, file in zip(names, files, strict=True):
+        if not name or name.casefold() in first:
+            clashes.append(Finding("E-USAGE", _clash(name, first.get(name.casefold(), ""), file)))
+        first.setdefault(name.casefold(), file)
+    if clashes:
+        raise InputError(clashes)
+    return tuple(map(_tube, rows, names))
+
+
+def _clash(name: str, earlier: str, file: str) -> str:
+    hint = "write a sheet with a column sample (tregflow init FOLDER drafts one)"
+    if not name:
+        return f"no letter or digit is left of the name of {file}; {hint}"
+    return (
+        f"{file} is named twice" if earlier == file else f"{earlier} and {file} would both be {name}; {hint}"
+    )
 
 
 def stem(file: str) -> str:
@@ -150,8 +191,7 @@ def stem(file: str) -> str:
 
 def safe(word: str) -> str:
     """Return a word in letters, digits, ``.``, ``_`` and ``-``."""
-    kept = UNSAFE.sub("-", word).strip("-.")
-    return f"{kept}_" if DEVICES.match(kept) else kept
+    return DEVICES.sub(r"\1_", UNSAFE.sub("-", word).strip("-."), count=1)
 
 
 class _Sheet:
@@ -162,7 +202,8 @@ class _Sheet:
         self.mistakes: list[Finding] = []
 
     def add(self, line: int, column: str, sentence: str, code: str = "E-SHEET") -> None:
-        self.mistakes.append(Finding(code, sentence, f"{self.name}:{line}:{column}" if column else f"{self.name}:{line}"))
+        where = f"{self.name}:{line}:{column}" if column else f"{self.name}:{line}"
+        self.mistakes.append(Finding(code, sentence, where))
 
     def raise_any(self) -> None:
         if self.mistakes:
@@ -170,84 +211,104 @@ class _Sheet:
 
     def check_columns(self, columns: Sequence[str]) -> None:
         if "file" not in columns:
-            self.add(1, "file", f"there is no column file; the sheet has {', '.join(columns) or 'no columns'}")
+            self.add(
+                1, "file", f"there is no column file; the sheet has {', '.join(columns) or 'no columns'}"
+            )
         for place, column in enumerate(columns):
             if column in columns[:place]:
                 self.add(1, column, "this column is there twice")
             elif column.startswith("channel:"):
-                self._check_marker(column)
+                self._check_marker(column, column.removeprefix("channel:"))
             elif column not in COLUMNS and not column.startswith("x_"):
-                self.add(1, column, f'"{column}" is not a column of a sheet'
-                         f"{nearest(column, COLUMNS) or '; name your own x_' + column}")  # fmt: skip
+                hint = nearest(column, COLUMNS) or (
+                    f"; name your own x_{column}" if column else "; give it a name"
+                )
+                self.add(1, column, f'"{column}" is not a column of a sheet{hint}')
 
-    def _check_marker(self, column: str) -> None:
-        marker = column.removeprefix("channel:")
-        if self.markers and marker not in self.markers:
-            self.add(1, column, f'"{marker}" is not a marker of the template{nearest(marker, self.markers)}')
+    def _check_marker(self, column: str, marker: str) -> None:
+        if self.markers and marker not in self.markers and not UNSCALED.fullmatch(marker):
+            said = f'"{marker}" is not a marker of the template{nearest(marker, self.markers)}'
+            self.add(1, column, said)
 
     def check_row(self, row: Row) -> None:
-        cells = row.cells
-        if not cells.get("file"):
+        if not row.cells.get("file"):
             self.add(row.line, "file", "is empty; every row names a file")
-        if (tube := cells.get("tube", "")) and not TUBES.fullmatch(tube):
-            self.add(row.line, "tube", f'"{tube}" is not full, fmo:MARKER, single:MARKER, unstained or reference'
-                     + nearest(tube, ["full", "unstained", "reference", "fmo:", "single:"]))  # fmt: skip
-        if tube.endswith(":?"):
-            self.add(row.line, "tube", f'"{tube}" leaves the marker open; write which it is')
+        self._check_tube(row)
         for column in UNBUILT:
-            if cells.get(column):
-                self.add(row.line, column, f"{column} is not available in this version; gate the tubes in sheets of their own",
-                         "E-UNBUILT")  # fmt: skip
-        self._check_values(row)
+            if row.cells.get(column):
+                later = f"{column} is not available in this version; gate the tubes in sheets of their own"
+                self.add(row.line, column, later, "E-UNBUILT")
+        for column, (is_right, wanted) in VALUES.items():
+            word = row.cells.get(column, "")
+            if word and not is_right(word):
+                self.add(row.line, column, f'"{word}" is not {wanted}{_comma_hint(column, word)}')
+        for column in NAMED:
+            if row.cells.get(column, "").startswith(FORMULA):
+                said = "begins with a sign that a spreadsheet takes for a formula; name it otherwise"
+                self.add(row.line, column, said)
 
-    def _check_values(self, row: Row) -> None:
-        for column in DATES:
-            if (word := row.cells.get(column, "")) and not _is_date(word):
-                self.add(row.line, column, f'"{word}" is not a date; write it as 2021-03-15')
-        for column in NUMBERS:
-            if (word := row.cells.get(column, "")) and not _is_number(word):
-                hint = "; if the comma is a decimal comma, say --decimal ," if "," in word else ""
-                self.add(row.line, column, f'"{word}" is not a number{hint}')
-        if (word := row.cells.get("data_set", "")) and not (word.isdigit() and int(word) > 0):
-            self.add(row.line, "data_set", f'"{word}" is not a data set; they are counted 1, 2, 3')
-        for column in ("sample", "subject", "visit", "run"):
-            if row.cells.get(column, "").startswith(("=", "+", "-", "@")):
-                self.add(row.line, column, "begins with a sign that a spreadsheet takes for a formula; name it otherwise")
+    def _check_tube(self, row: Row) -> None:
+        tube = row.cells.get("tube", "")
+        if tube and not TUBES.fullmatch(tube):
+            known = ["full", "unstained", "reference", "fmo:", "single:"]
+            said = f'"{tube}" is not full, fmo:MARKER, single:MARKER, unstained or reference'
+            self.add(row.line, "tube", said + nearest(tube, known))
+        elif tube.endswith(":?"):
+            self.add(row.line, "tube", f'"{tube}" leaves the marker open; write which it is')
 
     def check_names(self, rows: Sequence[Row], names: Sequence[str]) -> None:
         first: dict[str, Row] = {}
         for row, name in zip(rows, names, strict=True):
             if not name:
-                self.add(row.line, "sample", "no letter or digit is left of the name; write one in the column sample")
+                said = "no letter or digit is left of the name; write one in the column sample"
+                self.add(row.line, "sample", said)
+                continue
+            if len(name) > LONGEST:
+                self.add(
+                    row.line, "sample", f"a name of {len(name)} characters; at most {LONGEST} fit a file name"
+                )
             earlier = first.setdefault(name.casefold(), row)
             if earlier is not row:
-                self.add(row.line, "", f"is the same sample as line {earlier.line} ({name}); tell them apart by run, "
-                         "replicate or sample, or take one out")  # fmt: skip
+                said = f"is the same sample as line {earlier.line} ({name})"
+                self.add(
+                    row.line, "", f"{said}; tell them apart by run, replicate or sample, or take one out"
+                )
 
 
 def _is_date(word: str) -> bool:
     try:
-        dt.date.fromisoformat(word)
+        return dt.date.fromisoformat(word).isoformat() == word
     except ValueError:
         return False
-    return True
 
 
 def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return "_" not in word
+    return bool(re.fullmatch(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?", word))
+
+
+def _is_data_set(word: str) -> bool:
+    return bool(re.fullmatch(r"[1-9][0-9]{0,5}", word))
+
+
+def _comma_hint(column: str, word: str) -> str:
+    return "; if the comma is a decimal comma, say --decimal ," if column in NUMBERS and "," in word else ""
+
+
+VALUES: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    **dict.fromkeys(DATES, (_is_date, "a date; write it as 2021-03-15")),
+    **dict.fromkeys(NUMBERS, (_is_number, "a number")),
+    "data_set": (_is_data_set, "a data set; they are counted 1, 2, 3"),
+}
+"""What a cell must be that is not empty, and how to say so."""
 
 
 def _names(rows: Sequence[Row]) -> list[str]:
     """Return a name per row: as given, else subject and visit, with tube, run and replicate where needed."""
     names = [_base(row) for row in rows]
     for column in ("run", "replicate"):
-        folded = [name.casefold() for name in names]
+        bearers = Counter(name.casefold() for name in names)
         for place, row in enumerate(rows):
-            is_shared = folded.count(folded[place]) > 1 and not row.cells.get("sample")
+            is_shared = bearers[names[place].casefold()] > 1 and not row.cells.get("sample")
             if is_shared and row.cells.get(column):
                 names[place] = f"{names[place]}_{safe(row.cells[column])}"
     return names
@@ -266,13 +327,29 @@ def _base(row: Row) -> str:
 
 def _tube(row: Row, name: str) -> Tube:
     cells = row.cells
-    channels = {column.removeprefix("channel:"): word for column, word in cells.items()
-                if column.startswith("channel:") and word}  # fmt: skip
+    channels = {
+        column.removeprefix("channel:"): word
+        for column, word in cells.items()
+        if column.startswith("channel:") and word
+    }
     known = {"file", "sample", "subject", "visit", "run", "collected", "tube", "data_set"}
-    extra = {column: word for column, word in cells.items() if column not in known and not column.startswith("channel:")}
-    return Tube(name, cells["file"], cells.get("subject", ""), cells.get("visit", ""), cells.get("run", ""),
-                cells.get("collected", ""), _kind(cells.get("tube", "")), int(cells["data_set"]) if cells.get("data_set") else None,
-                channels, extra)  # fmt: skip
+    extra = {
+        column: word
+        for column, word in cells.items()
+        if column not in known and not column.startswith("channel:")
+    }
+    return Tube(
+        name,
+        cells["file"],
+        cells.get("subject", ""),
+        cells.get("visit", ""),
+        cells.get("run", ""),
+        cells.get("collected", ""),
+        _kind(cells.get("tube", "")),
+        int(cells["data_set"]) if cells.get("data_set") else None,
+        channels,
+        extra,
+    )
 
 
 def _kind(word: str) -> str:

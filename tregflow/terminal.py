@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from rich.console import Console
 from rich.markup import escape
@@ -29,8 +30,15 @@ LONGEST = 60
 WIDE = 140
 """Columns to write where there is no terminal to measure."""
 
+PLANNED = {"gate": "would be gated", "keep": "would be kept", "refuse": "would be refused"}
+
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def shown(word: str) -> str:
+    """Return a word that a terminal shows as it is: no markup, and no sign that would steer it."""
+    return escape("".join("\N{REPLACEMENT CHARACTER}" if category(sign).startswith("C") else sign for sign in word))
 
 
 def say_error(error: TregflowError) -> None:
@@ -52,7 +60,7 @@ def progress(total: int) -> Iterator[Callable[[Ended], None]]:
     columns = (TextColumn("gating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=total, last="")
-        yield lambda ended: bar.update(task, advance=1, last=escape(ended.outcome.sample))
+        yield lambda ended: bar.update(task, advance=1, last=shown(ended.outcome.sample))
 
 
 def show_batch(batch: Batch, folder: Path, primary: str) -> None:
@@ -60,32 +68,37 @@ def show_batch(batch: Batch, folder: Path, primary: str) -> None:
     gated = [pair for pair in batch.pairs if pair[0].tube == "full"]
     out.print(_percentages(gated[:LONGEST], primary))
     if len(gated) > LONGEST:
-        out.print(f"… and {len(gated) - LONGEST} more in {folder / 'treg.csv'}")
+        out.print(f"… and {len(gated) - LONGEST} more in {shown(str(folder / 'treg.csv'))}")
     _show_trouble(batch.pairs)
     _show_changes(batch)
     _show_next(batch, folder)
 
 
 def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
-    """Print what would be gated, and why."""
-    for tube, ended in plans:
-        refused = [finding.sentence for finding in ended.outcome.findings if ended.outcome.state == "refused"]
-        word = "keep" if ended.kept else "gate"
-        reason = "; ".join(ended.why or refused) or "nothing changed"
-        out.print(f"{word}  {escape(tube.sample)}  [dim]{escape(reason)}[/]")
-    gating = sum(not ended.kept for _, ended in plans)
-    out.print(f"{gating} of {len(plans)} files would be gated; nothing was written")
+    """Print what would be kept, gated or refused, and why."""
+    words = [_planned(ended) for _, ended in plans]
+    for word, (tube, ended) in zip(words, plans, strict=True):
+        said = ended.why or [finding.sentence for finding in ended.outcome.findings if word == "refuse"]
+        out.print(f"{word}  {shown(tube.sample)}  [dim]{shown('; '.join(said) or 'nothing changed')}[/]")
+    counts = ", ".join(f"{words.count(word)} {told}" for word, told in PLANNED.items() if word in words)
+    out.print(f"{len(plans)} files: {counts}; nothing was written")
+
+
+def _planned(ended: Ended) -> str:
+    if ended.kept:
+        return "keep"
+    return "gate" if ended.why or ended.outcome.state != "refused" else "refuse"
 
 
 def _percentages(pairs: Sequence[Pair], primary: str) -> Table:
-    table = Table(title=f"{primary}, per cent", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(title=f"{shown(primary)}, per cent", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("sample", no_wrap=True)
     for name in ("%", "95 % counting", "events", "of"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("gates", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     for tube, outcome in pairs:
-        table.add_row(escape(tube.sample), *_numbers(outcome), _statuses(outcome), _coloured(outcome.verdict, outcome.verdict))
+        table.add_row(shown(tube.sample), *_numbers(outcome), _statuses(outcome), _coloured(outcome.verdict, outcome.verdict))
     return table
 
 
@@ -120,26 +133,27 @@ def _show_changes(batch: Batch) -> None:
     if batch.kept:
         out.print(f"\n[dim]{len(batch.kept)} of {len(batch.pairs)} files had an outcome that still holds; they were not gated again[/]")
     for sample, why in sorted(batch.again.items()):
-        out.print(f"[dim]{escape(sample)} was gated again: {escape('; '.join(why))}[/]")
+        out.print(f"[dim]{shown(sample)} was gated again: {shown('; '.join(why))}[/]")
     if batch.strangers:
-        out.print(f"[dim]not in this sheet, and left alone: {escape(', '.join(batch.strangers[:8]))}[/]")
+        out.print(f"[dim]not in this sheet, and left alone: {shown(', '.join(batch.strangers[:8]))}[/]")
 
 
 def _show_next(batch: Batch, folder: Path) -> None:
     outcomes = [outcome for _, outcome in batch.pairs]
     states = [f"{sum(outcome.state == state for outcome in outcomes)} {state}" for state in ("done", "control", "refused")]
-    out.print(f"\n{len(outcomes)} files: {', '.join(states)}. Results are in {escape(str(folder))}/: treg.csv, populations.csv, "
-              "files.csv" + (", plots/" if (folder / "plots").is_dir() else ""))  # fmt: skip
-    if batch.status == 0:
-        out.print("Next: look at the plots, a page per sample.")
-    else:
+    has_plots = (folder / "plots").is_dir()
+    out.print(f"\n{len(outcomes)} files: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, populations.csv, "
+              "files.csv" + (", plots/" if has_plots else ""))  # fmt: skip
+    if batch.status:
         out.print("Next: tregflow explain CODE says what a code means; mend what was refused and run the same command "
                   "again, only what changed is gated anew.")  # fmt: skip
+    elif has_plots:
+        out.print("Next: look at the plots, a page per sample.")
 
 
 def _line(finding: Finding) -> str:
-    where = f"  {escape(finding.where)}" if finding.where else ""
-    return f"{_coloured(finding.code, finding.answer)}{where}  {escape(finding.sentence)}"
+    where = f"  {shown(finding.where)}" if finding.where else ""
+    return f"{_coloured(finding.code, finding.answer)}{where}  {shown(finding.sentence)}"
 
 
 def _coloured(word: str, kind: str) -> str:

@@ -1,21 +1,56 @@
-"""YAML in, as plain values with the line and column of each."""
+"""YAML in, as plain values with the line and column of each.
+
+Only data is read: mappings, lists and values. A value is what it looks like and nothing else:
+``NO``, ``1:30`` and ``0123`` are texts, keys are always texts, and tags, anchors, aliases and
+directives are refused. What is wrong is gathered, so that a key that is there twice does not hide
+a population that is not there at all.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, StreamMark
-from ruamel.yaml.events import AliasEvent, Event, MappingStartEvent, NodeEvent, SequenceStartEvent
+from ruamel.yaml.error import MarkedYAMLError, StreamMark, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
-from tregflow.document import Document, Places, Trail
-from tregflow.errors import Finding, InputError
+from tregflow.document import Document, Places, Trail, spelled
+from tregflow.errors import Finding, InputError, nearest
 from tregflow.template import Template
 
 LARGEST, DEEPEST = 1_000_000, 50
+"""Bytes and levels of a document."""
+
+WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+WORDS = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+    "": None,
+    "~": None,
+    "null": None,
+    "Null": None,
+    "NULL": None,
+}
+ENDLESS = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
 def load_template(path: str | Path) -> Template:
@@ -33,15 +68,24 @@ def load_template(path: str | Path) -> Template:
     Raises
     ------
     InputError
-        ``E-YAML`` or ``E-TEMPLATE``, with every mistake and its line and column.
+        ``E-YAML``, ``E-TEMPLATE`` or ``E-UNBUILT``, with every mistake and its line and column;
+        what reading the compensation table raises.
     """
     from tregflow.io.tables import read_spillover
 
     path = Path(path)
-    template = Template.from_document(read_yaml(path))
-    if not isinstance(template.compensation, str) or template.compensation in {"file", "none"}:
+    document = read_yaml(path)
+    template = Template.from_document(document)
+    asked = template.compensation
+    if not isinstance(asked, str) or asked in {"file", "none"}:
         return template
-    return template.compensated_by(read_spillover(path.parent / template.compensation))
+    if not (path.parent / asked).is_file():
+        said = (
+            f'compensation: "{asked}" is neither file nor none, and there is no such table beside {path.name}'
+        )
+        where = document.places.of(("compensation",))
+        raise InputError(Finding("E-TEMPLATE", said + nearest(asked, ["file", "none"]), where))
+    return template.compensated_by(read_spillover(path.parent / asked))
 
 
 def read_yaml(path: Path) -> Document:
@@ -50,95 +94,137 @@ def read_yaml(path: Path) -> Document:
     Parameters
     ----------
     path : Path
-        UTF-8, at most 1 MB, without tags, anchors or aliases.
+        UTF-8, at most 1 MB, nested at most 50 levels deep, without tags, anchors, aliases or directives.
 
     Returns
     -------
     Document
+        Its findings are the mistakes that leave the rest readable.
 
     Raises
     ------
     InputError
-        ``E-YAML``.
+        ``E-YAML``: what cannot be read any further. ``E-MISSING``, ``E-UNREADABLE``.
     """
-    text = _text(path)
+    reader = _Reader(path.name)
     try:
-        _refuse_unsafe(text, path.name)
-        loaded = YAML(typ="rt").load(text)
+        content = reader.document(YAML(typ="rt").parse(_text(path)))
     except MarkedYAMLError as error:
-        raise _refused(path.name, error.problem_mark, _told(error)) from None
-    if not isinstance(loaded, CommentedMap):
-        raise InputError(Finding("E-YAML", "is empty or is not a list of keys with values", path.name))
-    places: dict[Trail, str] = {}
-    keys: dict[Trail, str] = {}
-    return Document(_plain(loaded, (), places, keys), Places(path.name, places, keys))
+        reader.note(error.problem_mark, f"{error.problem or error.context}")
+    except YAMLError as error:
+        reader.note(None, str(error).partition("\n")[0])
+    else:
+        if isinstance(content, dict):
+            return Document(content, Places(path.name, reader.values, reader.keys), tuple(reader.found))
+        reader.note(None, "is empty or is not a list of keys with values")
+    raise InputError(reader.found)
 
 
 def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name)) from None
+        said = f"there is no such file in {path.parent.resolve()}"
+        raise InputError(Finding("E-MISSING", said, path.name)) from None
     except OSError as error:
         raise InputError(Finding("E-UNREADABLE", str(error.strerror), path.name)) from None
     if len(content) > LARGEST:
-        raise InputError(Finding("E-YAML", f"has {len(content):,} bytes; a template has at most {LARGEST:,}", path.name))
+        said = f"has {len(content):,} bytes; a template has at most {LARGEST:,}"
+        raise InputError(Finding("E-YAML", said, path.name))
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(Finding("E-YAML", f"is not UTF-8 text at byte {error.start}", path.name)) from None
+        said = f"is not UTF-8 text at byte {error.start}; save it as UTF-8"
+        raise InputError(Finding("E-YAML", said, path.name)) from None
 
 
-def _refuse_unsafe(text: str, name: str) -> None:
-    depth = 0
-    for event in YAML(typ="rt").parse(text):
-        mark = event.start_mark
+@dataclass(slots=True)
+class _Reader:
+    """Turns the events of one document into plain values."""
+
+    name: str
+    found: list[Finding] = field(default_factory=list)
+    values: dict[Trail, str] = field(default_factory=dict)
+    keys: dict[Trail, str] = field(default_factory=dict)
+
+    def note(self, mark: StreamMark | None, sentence: str) -> None:
+        where = f"{self.name}:{_spot(mark)}" if mark else self.name
+        self.found.append(Finding("E-YAML", sentence, where))
+
+    def document(self, events: Iterator[Event]) -> Any:
+        content: Any = None
+        for event in events:
+            if isinstance(event, DocumentStartEvent) and (event.version or event.tags):
+                self.note(event.start_mark, "directives (%) are not read")
+            elif isinstance(event, NodeEvent):
+                if content is not None:
+                    self.note(event.start_mark, "a second document begins here; a file holds one")
+                content = self._value(event, events, ())
+        return content
+
+    def _value(self, event: Event, events: Iterator[Event], path: Trail) -> Any:
+        self._refuse_unsafe(event)
+        if isinstance(event, (MappingStartEvent, SequenceStartEvent)) and len(path) >= DEEPEST:
+            self.note(event.start_mark, f"is nested deeper than {DEEPEST} levels")
+            raise InputError(self.found)
+        if isinstance(event, MappingStartEvent):
+            return self._mapping(events, path)
+        if isinstance(event, SequenceStartEvent):
+            return self._list(events, path)
+        return _scalar(event) if isinstance(event, ScalarEvent) else None
+
+    def _mapping(self, events: Iterator[Event], path: Trail) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        while not isinstance(event := next(events), MappingEndEvent):
+            key = self._key(event, events, path)
+            here = (*path, key)
+            if key in mapping:
+                self.note(event.start_mark, f'{spelled(here)}: "{key}" is written twice; a key has one value')
+                self._value(next(events), events, (*here, "again"))
+                continue
+            value = next(events)
+            self.keys[here], self.values[here] = _spot(event.start_mark), _spot(value.start_mark)
+            mapping[key] = self._value(value, events, here)
+        return mapping
+
+    def _key(self, event: Event, events: Iterator[Event], path: Trail) -> str:
+        if isinstance(event, ScalarEvent):
+            self._refuse_unsafe(event)
+            if event.value == "<<" and event.style is None:
+                self.note(event.start_mark, "a merge (<<) is not read; write the values out")
+            return str(event.value)
+        self.note(event.start_mark, "a key is a text")
+        self._value(event, events, (*path, "?"))
+        return "?"
+
+    def _list(self, events: Iterator[Event], path: Trail) -> list[Any]:
+        values: list[Any] = []
+        while not isinstance(event := next(events), SequenceEndEvent):
+            here = (*path, len(values))
+            self.keys[here] = self.values[here] = _spot(event.start_mark)
+            values.append(self._value(event, events, here))
+        return values
+
+    def _refuse_unsafe(self, event: Event) -> None:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            raise _refused(name, mark, "anchors (&) and aliases (*) are not read; write the value out")
-        if _is_tagged(event):
-            raise _refused(name, mark, "a tag (!) is not read; a template is data")
-        depth += isinstance(event, (MappingStartEvent, SequenceStartEvent))
-        depth -= type(event).__name__ in {"MappingEndEvent", "SequenceEndEvent"}
-        if depth > DEEPEST:
-            raise _refused(name, mark, f"is nested deeper than {DEEPEST} levels")
+            self.note(event.start_mark, "anchors (&) and aliases (*) are not read; write the value out")
+        elif getattr(event, "tag", None) is not None:
+            self.note(event.start_mark, "a tag (!) is not read; a template is data")
 
 
-def _is_tagged(event: Event) -> bool:
-    return isinstance(event, NodeEvent) and getattr(event, "tag", None) is not None
+def _scalar(event: ScalarEvent) -> Any:
+    """Return what a value looks like: YAML 1.2, but a number with leading zeros is a text."""
+    text = str(event.value)
+    if event.style is not None:
+        return text
+    if text in WORDS:
+        return WORDS[text]
+    if WHOLE.fullmatch(text):
+        return int(text) if len(text) < 300 else text
+    if NUMBER.fullmatch(text) and not re.match(r"[-+]?0[0-9]", text):
+        return float(text)
+    return float(text.replace(".", "", 1)) if ENDLESS.fullmatch(text) else text
 
 
-def _told(error: MarkedYAMLError) -> str:
-    if "duplicate key" in str(error.problem):
-        key = str(error.problem).split('"')[1]
-        return f'"{key}" is written twice here; a key has one value'
-    return f"{error.problem or error.context}"
-
-
-def _refused(name: str, mark: StreamMark | None, sentence: str) -> InputError:
-    where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    return InputError(Finding("E-YAML", sentence, where))
-
-
-def _plain(node: Any, path: Trail, places: dict[Trail, str], keys: dict[Trail, str]) -> Any:
-    """Return the node as plain values, noting where each value and key stands."""
-    if isinstance(node, (CommentedMap, CommentedSeq)):
-        for part, key_mark, value_mark in _parts(node):
-            places[(*path, part)] = f"{value_mark[0] + 1}:{value_mark[1] + 1}"
-            keys[(*path, part)] = f"{key_mark[0] + 1}:{key_mark[1] + 1}"
-    if isinstance(node, CommentedMap):
-        return {key: _plain(value, (*path, key), places, keys) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value, (*path, place), places, keys) for place, value in enumerate(node)]
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
-def _parts(node: CommentedMap | CommentedSeq) -> Iterator[tuple[Any, tuple[int, int], tuple[int, int]]]:
-    if isinstance(node, CommentedMap):
-        for key in node:
-            yield key, node.lc.key(key), node.lc.value(key)
-    else:
-        for place in range(len(node)):
-            yield place, node.lc.item(place), node.lc.item(place)
+def _spot(mark: StreamMark) -> str:
+    return f"{mark.line + 1}:{mark.column + 1}"

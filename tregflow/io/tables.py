@@ -7,9 +7,11 @@ formula.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +20,12 @@ import numpy as np
 from tregflow.errors import Finding, InputError, nearest
 from tregflow.io.files import write_whole
 from tregflow.sample import Spillover
-from tregflow.study import Row, Tube, tubes_from_rows
+from tregflow.study import NUMBERS, Row, Tube, tubes_from_rows
 
 DELIMITERS = ",;\t"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+PLAIN = re.compile(r"[-+]?[0-9]+([.,][0-9]+)?([eE][-+]?[0-9]+)?")
+"""A number, which a spreadsheet may take for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +68,11 @@ def read_table(path: Path, *, decimal: str = ".") -> Table:
         ``E-MISSING``, ``E-UNREADABLE``, ``E-TABLE``.
     """
     lines = _sheet_lines(path) if path.suffix.casefold() == ".xlsx" else _text_lines(path)
-    if not lines:
+    filled = [(number, cells) for number, cells in lines if any(cell.strip() for cell in cells)]
+    if not filled:
         raise InputError(Finding("E-TABLE", "is empty", path.name))
-    columns = tuple(cell.strip() for cell in lines[0][1])
-    rows = [_row(number, cells, columns, path.name) for number, cells in lines[1:] if any(cell.strip() for cell in cells)]
+    columns = _columns(filled[0][1])
+    rows = [_row(number, cells, columns, path.name) for number, cells in filled[1:]]
     return Table(path.name, columns, tuple(_pointed(row) if decimal == "," else row for row in rows))
 
 
@@ -92,10 +97,12 @@ def read_sheet(path: Path, markers: Iterable[str], *, decimal: str = ".") -> tup
     InputError
         ``E-SHEET`` and what `read_table` raises.
     """
-    table = read_table(path, decimal=decimal)
+    table = read_table(path)
     if not table.rows:
         raise InputError(Finding("E-SHEET", "has a header and no rows", path.name))
-    return tubes_from_rows(table.rows, table.columns, table.name, markers)
+    own = [column for column in table.columns if column in NUMBERS or column.startswith("x_")]
+    rows = [_pointed(row, own) for row in table.rows] if decimal == "," else table.rows
+    return tubes_from_rows(rows, table.columns, table.name, markers)
 
 
 def read_spillover(path: Path, *, decimal: str = ".") -> Spillover:
@@ -124,13 +131,18 @@ def read_spillover(path: Path, *, decimal: str = ".") -> Spillover:
         _check_labels(table, names)
     values = [[_number(row, name, table.name) for name in names] for row in table.rows]
     if len(values) != len(names):
-        raise InputError(Finding("E-SPILL", f"has {len(values)} rows and {len(names)} columns of detectors; it must be square",
-                                 table.name))  # fmt: skip
+        raise InputError(
+            Finding(
+                "E-SPILL",
+                f"has {len(values)} rows and {len(names)} columns of detectors; it must be square",
+                table.name,
+            )
+        )
     return Spillover(names, np.array(values, dtype=np.float64).reshape(len(names), len(names)), table.name)
 
 
 def write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
-    """Write a CSV in UTF-8 with ``\\n`` line ends, whole or not at all.
+    """Write a CSV in UTF-8, one line feed after each row, whole or not at all.
 
     Parameters
     ----------
@@ -159,17 +171,25 @@ def _written(cell: object) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else ""
     if isinstance(cell, float):
-        return f"{cell:.6f}".rstrip("0").rstrip(".") if abs(cell) < 1e15 else repr(cell)
+        return _written_number(float(cell))
     if isinstance(cell, int):
         return str(cell)
-    return f"'{cell}" if str(cell).startswith(FORMULA) else str(cell)
+    words = str(cell)
+    return f"'{words}" if words.startswith(FORMULA) and not PLAIN.fullmatch(words) else words
+
+
+def _written_number(number: float) -> str:
+    if not abs(number) < 1e15:
+        return repr(number)
+    words = f"{number:.6f}".rstrip("0").rstrip(".")
+    return "0" if words == "-0" else words
 
 
 def _text_lines(path: Path) -> list[tuple[int, list[str]]]:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name)) from None
+        raise _absent(path) from None
     except OSError as error:
         raise InputError(Finding("E-UNREADABLE", str(error.strerror), path.name)) from None
     if b"\0" in content:
@@ -178,20 +198,30 @@ def _text_lines(path: Path) -> list[tuple[int, list[str]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    return _split(text, path.name)
+    return list(_split(text, path.name))
 
 
-def _split(text: str, name: str) -> list[tuple[int, list[str]]]:
-    header = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines = []
+def _absent(path: Path) -> InputError:
+    return InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name))
+
+
+def _split(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row with the line it begins on; a quoted cell may hold line breaks."""
+    reader = csv.reader(io.StringIO(text, newline=None), delimiter=_delimiter(text), strict=True)
+    begins = 1
     try:
         for cells in reader:
-            lines.append((reader.line_num, cells))
+            yield begins, cells
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(Finding("E-TABLE", f"{error}", f"{name}:{reader.line_num}")) from None
-    return lines
+        said = f"{error}; a cell that holds quotes, separators or line breaks stands in quotes"
+        raise InputError(Finding("E-TABLE", said, f"{name}:{begins}")) from None
+
+
+def _delimiter(text: str) -> str:
+    """Return the separator that the header has most of, quoted cells apart."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    return max(DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
 def _sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -199,28 +229,48 @@ def _sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
 
     try:
         cells = CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python(skip_empty_area=False)
-    except FileNotFoundError:
-        raise InputError(Finding("E-MISSING", f"there is no such file in {path.parent.resolve()}", path.name)) from None
     except (CalamineError, OSError, IndexError) as error:
-        raise InputError(Finding("E-TABLE", f"is not a workbook that can be read ({error})", path.name)) from None
+        if not path.exists():
+            raise _absent(path) from None
+        raise InputError(
+            Finding("E-TABLE", f"is not a workbook that can be read ({error})", path.name)
+        ) from None
     return [(number, [_cell(cell) for cell in row]) for number, row in enumerate(cells, 1)]
 
 
 def _cell(cell: object) -> str:
+    """Return a workbook's cell as a person would have typed it."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return cell.isoformat() if hasattr(cell, "isoformat") else str(cell)
+    if isinstance(cell, dt.datetime) and cell.time() == dt.time():
+        return cell.date().isoformat()
+    return cell.isoformat() if isinstance(cell, (dt.date, dt.time)) else str(cell)
+
+
+def _columns(header: Sequence[str]) -> tuple[str, ...]:
+    """Return the header without the empty cells that a spreadsheet leaves at its end."""
+    columns = [cell.strip() for cell in header]
+    while columns and not columns[-1]:
+        columns.pop()
+    return tuple(columns)
 
 
 def _row(number: int, cells: Sequence[str], columns: Sequence[str], name: str) -> Row:
-    if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
-        raise InputError(Finding("E-TABLE", f"has {len(cells)} cells, the header {len(columns)}; put cells that hold the "
-                                 "separator in quotes", f"{name}:{number}"))  # fmt: skip
+    if any(cell.strip() for cell in cells[len(columns) :]):
+        said = (
+            f"has {len(cells)} cells, the header {len(columns)}; put cells that hold the separator in quotes"
+        )
+        raise InputError(Finding("E-TABLE", said, f"{name}:{number}"))
     return Row(number, {column: cell.strip() for column, cell in zip(columns, cells, strict=False)})
 
 
-def _pointed(row: Row) -> Row:
-    return Row(row.line, {column: _with_point(cell) for column, cell in row.cells.items()})
+def _pointed(row: Row, columns: Sequence[str] | None = None) -> Row:
+    cells = {
+        column: _with_point(cell)
+        for column, cell in row.cells.items()
+        if columns is None or column in columns
+    }
+    return Row(row.line, {**row.cells, **cells})
 
 
 def _with_point(cell: str) -> str:
@@ -248,5 +298,11 @@ def _check_labels(table: Table, names: Sequence[str]) -> None:
     for row, name in zip(table.rows, names, strict=False):
         label = row.cells[table.columns[0]]
         if label.strip() != name.strip():
-            raise InputError(Finding("E-SPILL", f'row "{label}" stands where the header has "{name}"; rows and columns must '
-                                     f"be in the same order{nearest(label, names)}", f"{table.name}:{row.line}"))  # fmt: skip
+            raise InputError(
+                Finding(
+                    "E-SPILL",
+                    f'row "{label}" stands where the header has "{name}"; rows and columns must '
+                    f"be in the same order{nearest(label, names)}",
+                    f"{table.name}:{row.line}",
+                )
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from tregflow.view import Bound
 
 Counts = NDArray[np.intp]
 Limits = tuple[float, float]
+Labels = tuple[tuple[float, str], ...]
+Number = TypeVar("Number", float, Values)
 
 SCALED: Limits = (-0.05, 1.05)
 """Limits of a scaled axis, which runs from about 0 to 1."""
@@ -54,10 +57,10 @@ class Axis:
     detector: str
     low: float
     high: float
-    labels: tuple[tuple[float, str], ...] = ()
+    labels: Labels = ()
     minor: tuple[float, ...] = ()
 
-    def fraction(self, place: Values) -> Values:
+    def fraction(self, place: Number) -> Number:
         """Return where places lie on the axis: 0 at its low end, 1 at its high end."""
         return (place - self.low) / (self.high - self.low)
 
@@ -96,7 +99,7 @@ def fitted_axis(bound: Bound, marker: str, values: Values, edges: Iterable[float
     values : ndarray, shape (n_events,)
         The events, axis units.
     edges : iterable of float, optional
-        Cuts that must be seen, axis units; infinite ones are not.
+        Cuts that should be seen, axis units.
 
     Returns
     -------
@@ -104,7 +107,7 @@ def fitted_axis(bound: Bound, marker: str, values: Values, edges: Iterable[float
     """
     scale, channel = bound.scales[marker], bound.sample.channels[bound.channels[marker]]
     limits = _own_units(values, channel.range) if isinstance(scale, Identity) else _scaled(values)
-    low, high = _holding(limits, [edge for edge in edges if math.isfinite(edge)])
+    low, high = _holding(limits, edges)
     labels, minor = ticks(scale, low, high)
     return Axis(marker, channel.name, low, high, labels, minor)
 
@@ -132,13 +135,17 @@ def _lies_beyond(values: Values, low: float, high: float) -> bool:
     return bool(outside > FEW * len(values))
 
 
-def _holding(limits: Limits, edges: Sequence[float]) -> Limits:
-    margin = 0.03 * (limits[1] - limits[0])
-    low = min([limits[0], *(edge - margin for edge in edges if edge < limits[0] + margin)])
-    return low, max([limits[1], *(edge + margin for edge in edges if edge > limits[1] - margin)])
+def _holding(limits: Limits, edges: Iterable[float]) -> Limits:
+    """Widen limits for cuts just outside them; one further off than the axis is long stays unseen."""
+    low, high = limits
+    length = high - low
+    near = [edge for edge in edges if low - length <= edge <= high + length]
+    return min([low, *(edge - 0.03 * length for edge in near)]), max(
+        [high, *(edge + 0.03 * length for edge in near)]
+    )
 
 
-def ticks(scale: Transform, low: float, high: float) -> tuple[tuple[tuple[float, str], ...], tuple[float, ...]]:
+def ticks(scale: Transform, low: float, high: float) -> tuple[Labels, tuple[float, ...]]:
     """Return labelled and minor ticks of an axis at round linear values.
 
     Parameters
@@ -167,18 +174,25 @@ def ticks(scale: Transform, low: float, high: float) -> tuple[tuple[tuple[float,
     return _round_numbers(scale, low, high)
 
 
-def _decades(scale: Transform, low: float, high: float) -> tuple[tuple[tuple[float, str], ...], tuple[float, ...]]:
+def _decades(scale: Transform, low: float, high: float) -> tuple[Labels, tuple[float, ...]]:
     top = _exponent(scale, low, high)
     powers = [10.0**exponent for exponent in range(top, top - 8, -1)]
+    wanted = {value: _place(scale, value) for value in (0.0, *powers, *(-power for power in powers))}
+    labelled = _apart({value: place for value, place in wanted.items() if low <= place <= high}, high - low)
+    smallest = min((abs(value) for value in labelled if value), default=powers[0])
+    fine = [step * power for power in powers if power >= smallest / 10 for step in range(1, 10)]
+    minor = [value for step in fine for value in (-step, step) if value not in labelled]
+    labels = tuple((place, _power(value)) for value, place in sorted(labelled.items()))
+    return labels, _within(scale, minor, low, high)
+
+
+def _apart(wanted: Mapping[float, float], length: float) -> dict[float, float]:
+    """Keep the labels that have room beside those before them."""
     kept: dict[float, float] = {}
-    for value in (0.0, *powers, *(-power for power in powers)):
-        place = _place(scale, value)
-        if low <= place <= high and all(abs(place - other) >= APART * (high - low) for other in kept.values()):
+    for value, place in wanted.items():
+        if all(abs(place - other) >= APART * length for other in kept.values()):
             kept[value] = place
-    smallest = min((abs(value) for value in kept if value), default=10.0**top)
-    steps = [step * power for power in powers if power >= smallest / 10 for step in range(1, 10)]
-    minor = _within(scale, [value for step in steps for value in (-step, step) if value not in kept], low, high)
-    return tuple((place, _power(value)) for value, place in sorted(kept.items())), minor
+    return kept
 
 
 def _exponent(scale: Transform, low: float, high: float) -> int:
@@ -187,12 +201,15 @@ def _exponent(scale: Transform, low: float, high: float) -> int:
     return math.floor(math.log10(reach)) if reach > 0 else 0
 
 
-def _round_numbers(scale: Transform, low: float, high: float) -> tuple[tuple[tuple[float, str], ...], tuple[float, ...]]:
+def _round_numbers(scale: Transform, low: float, high: float) -> tuple[Labels, tuple[float, ...]]:
     first, last = map(float, scale.inverse(np.array([low, high])))
     step = _step((last - first) / LABELS)
-    values = [step * count for count in range(math.ceil(first / step), math.floor(last / step) + 1)]
-    fine = [step * count / 5 for count in range(math.ceil(5 * first / step), math.floor(5 * last / step) + 1)]
-    return tuple((_place(scale, value), _thousands(value)) for value in values), _within(scale, fine, low, high)
+    labels = tuple((_place(scale, value), _thousands(value)) for value in _multiples(step, first, last))
+    return labels, _within(scale, _multiples(step / 5, first, last), low, high)
+
+
+def _multiples(step: float, first: float, last: float) -> list[float]:
+    return [step * count for count in range(math.ceil(first / step), math.floor(last / step) + 1)]
 
 
 def _step(least: float) -> float:

@@ -9,16 +9,29 @@ import numpy as np
 
 from tregflow.gating import Status
 from tregflow.plots.axes import Axis, Counts, ticks
-from tregflow.plots.paint import WHITE, Box, Dash, Image, Sheet, bars, coloured, enlarged, scale_of, shortened, width_of, wrapped
+from tregflow.plots.paint import (
+    WHITE,
+    Box,
+    Dash,
+    Image,
+    Paper,
+    bars,
+    coloured,
+    enlarged,
+    scale_of,
+    shortened,
+    width_of,
+    wrapped,
+)
 from tregflow.plots.panels import Backgate, Outline, Panel
 from tregflow.sample import Values
 from tregflow.transforms import Identity
 
-SIDE, CAPTION, BELOW = 240, 64, 36
-"""Pixels of a plot's side, and what stands above and below it."""
+CAPTION, BELOW = 64, 36
+"""Pixels above and below a plot."""
 
 SMALL_SIDE, SMALL_CAPTION, SMALL_BELOW = 180, 18, 18
-"""The same for a plot that shows where the primary measure's cells lie."""
+"""Pixels of the side of a plot that shows where the primary measure's cells lie, above and below it."""
 
 SMALL_BINS = 60
 
@@ -71,121 +84,136 @@ LOOKS: Mapping[Status, Look] = {
 """Okabe and Ito's colours, which colour-blind eyes keep apart; the words say the same."""
 
 
-def note_lines(panel: Panel) -> list[str]:
+def note_lines(panel: Panel, side: int) -> list[str]:
     """Return the notes of a panel as lines below it; a panel without axes has them inside."""
-    width = MARGIN + SIDE
-    return [line for note in panel.notes for line in wrapped(note, width, 8, 2)] if panel.axes else []
+    return [line for note in panel.notes for line in wrapped(note, MARGIN + side, 8, 2)] if panel.axes else []
 
 
-def paint_panel(sheet: Sheet, panel: Panel, left: float, top: float) -> None:
+def paint_panel(paper: Paper, panel: Panel, left: float, top: float, side: int) -> None:
     """Paint one gate.
 
     Parameters
     ----------
-    sheet : Sheet
+    paper : Paper
         What it is painted on.
     panel : Panel
         What it says.
     left, top : float
-        Corner of its place on the sheet, pixels.
+        Corner of its place on the paper, pixels.
+    side : int
+        Of its plot, pixels; a multiple of 120.
     """
-    plot = Box(left + MARGIN, top + CAPTION, SIDE, SIDE)
-    _caption(sheet, panel, plot)
+    plot = Box(left + MARGIN, top + CAPTION, side, side)
+    _caption(paper, panel, plot)
     if len(panel.axes) == 2:
-        sheet.image(enlarged(coloured(panel.raster, DENSITY), SIDE // len(panel.raster)), plot.left, plot.top)
-        _gate(sheet, panel, plot)
-        _left_axis(sheet, panel.axes[1], plot)
+        _density(paper, panel, plot)
     elif panel.axes:
-        _histogram(sheet, panel, plot)
+        _histogram(paper, panel, plot)
     else:
-        _words_only(sheet, panel, plot)
+        _words_only(paper, panel, plot)
     look = LOOKS[panel.status]
-    sheet.rectangle(plot, edge=look.colour if look.is_loud else FRAME, width=2.4 if look.is_loud else 0.8)
-    if panel.axes:
-        _bottom_axis(sheet, panel.axes[0], plot)
-    for number, line in enumerate(note_lines(panel)):
-        sheet.text(left, plot.bottom + BELOW + 8 + number * LINE, line, colour=INK)
+    paper.rectangle(plot, edge=look.colour if look.is_loud else FRAME, width=2.4 if look.is_loud else 0.8)
+    for number, line in enumerate(note_lines(panel, side)):
+        paper.text(left, plot.bottom + BELOW + 8 + number * LINE, line)
 
 
-def paint_backgate(sheet: Sheet, backgate: Backgate, left: float, top: float) -> None:
+def paint_backgate(paper: Paper, backgate: Backgate, left: float, top: float) -> None:
     """Paint where some cells lie among an ancestor's events.
 
     Parameters
     ----------
-    sheet : Sheet
+    paper : Paper
         What it is painted on.
     backgate : Backgate
         The ancestor's panel and the cells.
     left, top : float
-        Corner of its place on the sheet, pixels.
+        Corner of its place on the paper, pixels.
     """
     panel, plot = backgate.panel, Box(left, top + SMALL_CAPTION, SMALL_SIDE, SMALL_SIDE)
-    sheet.text(plot.left, plot.top - 6, shortened(panel.population, SMALL_SIDE, 8.5, bold=True), size=8.5, bold=True)
+    title = shortened(panel.population, SMALL_SIDE, 8.5, bold=True)
+    paper.text(plot.left, plot.top - 6, title, size=8.5, bold=True)
     behind, cells = _summed(panel.raster, SMALL_BINS), _summed(backgate.raster, SMALL_BINS)
-    by = SMALL_SIDE // len(behind)
-    image = _over(coloured(behind, GREY), coloured(cells, WARM)) if len(panel.axes) == 2 else _two_histograms(behind, cells)
-    sheet.image(enlarged(image, by), plot.left, plot.top)
-    _gate(sheet, panel, plot)
-    sheet.rectangle(plot, edge=FRAME, width=0.8)
-    sheet.text(plot.left, plot.bottom + 13, _axes_in_words(panel), colour=FAINT)
+    image = (
+        _two_histograms(behind, cells)
+        if behind.ndim == 1
+        else _over(coloured(behind, GREY), coloured(cells, WARM))
+    )
+    paper.image(enlarged(image, SMALL_SIDE // SMALL_BINS), plot.left, plot.top)
+    _gate(paper, panel, plot)
+    paper.rectangle(plot, edge=FRAME, width=0.8)
+    paper.text(plot.left, plot.bottom + 13, _axes_in_words(panel), colour=FAINT)
 
 
-def _caption(sheet: Sheet, panel: Panel, plot: Box) -> None:
+def _caption(paper: Paper, panel: Panel, plot: Box) -> None:
     look, band = LOOKS[panel.status], Box(plot.left, plot.top - 19, plot.width, 19)
-    sheet.text(plot.left, plot.top - 50, _title(panel), size=9.5, bold=True)
+    paper.text(plot.left, plot.top - 50, _title(panel, plot.width), size=9.5, bold=True)
     if panel.is_reference:
-        sheet.text(plot.right, plot.top - 50, "reference", colour=FAINT, align="right")
-    sheet.text(plot.left, plot.top - 26, panel.percent, size=15, bold=True)
-    sheet.text(plot.right, plot.top - 26, panel.count, size=8.5, align="right")
-    sheet.rectangle(band, face=look.tint, edge=look.colour, width=0.8, hatch=look.hatch)
+        paper.text(plot.right, plot.top - 50, "reference", colour=FAINT, align="right")
+    paper.text(plot.left, plot.top - 26, panel.percent, size=15, bold=True)
+    paper.text(plot.right, plot.top - 26, panel.count, size=8.5, align="right")
+    paper.rectangle(band, face=look.tint, edge=look.colour, width=0.8, hatch=look.hatch)
     if look.hatch:
         words = width_of(panel.status_words, 8.5, bold=look.is_loud)
-        sheet.rectangle(Box(band.left + 5, band.top + 2, words + 12, band.height - 4), face=look.tint)
-    sheet.rectangle(Box(band.left, band.top, 6, band.height), face=look.colour)
-    sheet.text(band.left + 11, band.bottom - 6, panel.status_words, size=8.5, colour=look.ink, bold=look.is_loud)
+        paper.rectangle(Box(band.left + 5, band.top + 2, round(words) + 12, band.height - 4), face=look.tint)
+    paper.rectangle(Box(band.left, band.top, 6, band.height), face=look.colour)
+    paper.text(
+        band.left + 11, band.bottom - 6, panel.status_words, size=8.5, colour=look.ink, bold=look.is_loud
+    )
 
 
-def _title(panel: Panel) -> str:
+def _title(panel: Panel, width: float) -> str:
     """Return whose gate it is in whose events; what is too long loses the parent first."""
-    whole, room = f"{panel.parent} → {panel.population}", SIDE - 62 * panel.is_reference
+    whole, room = f"{panel.parent} → {panel.population}", width - 62 * panel.is_reference
     if width_of(whole, 9.5, bold=True) <= room:
         return whole
     own = f" → {panel.population}"
-    left = max(room - width_of(own, 9.5, bold=True), 20)
+    left = max(room - width_of(own, 9.5, bold=True) - 2, 20)
     return shortened(shortened(panel.parent, left, 9.5, bold=True) + own, room, 9.5, bold=True)
 
 
-def _words_only(sheet: Sheet, panel: Panel, plot: Box) -> None:
+def _words_only(paper: Paper, panel: Panel, plot: Box) -> None:
     look = LOOKS[panel.status]
-    sheet.rectangle(plot, face="#f4f4f4", edge="#d8d8d8", width=0.0, hatch=look.hatch)
+    paper.rectangle(plot, face="#f4f4f4", edge="#d8d8d8", width=0.0, hatch=look.hatch)
     lines = [line for note in panel.notes for line in wrapped(note, plot.width - 36, 9.5, 6)]
     above = plot.top + plot.height / 2 - 8 * len(lines)
-    sheet.rectangle(Box(plot.left + 10, above - 8, plot.width - 20, 16 * len(lines) + 16), face="#ffffff")
+    paper.rectangle(Box(plot.left + 10, above - 8, plot.width - 20, 16 * len(lines) + 16), face="#ffffff")
     for number, line in enumerate(lines):
-        sheet.text(plot.left + plot.width / 2, above + 12 + 16 * number, line, size=9.5, align="center")
+        paper.text(plot.left + plot.width / 2, above + 12 + 16 * number, line, size=9.5, align="center")
 
 
-def _histogram(sheet: Sheet, panel: Panel, plot: Box) -> None:
-    counts = _summed(panel.raster, _bars(int(panel.raster.sum())))
-    wide, top = SIDE // len(counts), 1.08 * max(int(counts.max()), 1)
-    inks = [INKS[kept] for kept in _holds(panel.kept, panel)] if panel.kept else [PLAIN] * SIDE
-    ground = [WINDOW if inside else WHITE for inside in _holds(panel.window, panel)]
-    sheet.image(bars(counts.repeat(wide) / top, SIDE, inks, ground), plot.left, plot.top)
-    sheet.lines([_smoothed(counts / top, plot)], INK, width=0.7, inside=plot)
-    _gate(sheet, panel, plot)
+def _density(paper: Paper, panel: Panel, plot: Box) -> None:
+    image = coloured(panel.raster, DENSITY)
+    paper.image(enlarged(image, plot.width // len(image)), plot.left, plot.top)
+    _gate(paper, panel, plot)
+    _bottom_axis(paper, panel.axes[0], plot)
+    _left_axis(paper, panel.axes[1], plot)
+
+
+def _histogram(paper: Paper, panel: Panel, plot: Box) -> None:
+    counts = _summed(panel.raster, _bars(int(panel.raster.sum()), plot.width))
+    top = 1.08 * max(int(counts.max()), 1)
+    kept = _holds(panel.kept, panel, plot.width)
+    inks = [INKS[inside] if panel.kept else PLAIN for inside in kept]
+    ground = [WINDOW if inside else WHITE for inside in _holds(panel.window, panel, plot.width)]
+    columns = counts.repeat(plot.width // len(counts)) / top
+    paper.image(bars(columns, plot.height, inks, ground), plot.left, plot.top)
+    paper.lines([_smoothed(counts / top, plot)], INK, width=0.7, inside=plot)
+    _gate(paper, panel, plot)
     labels, minor = ticks(Identity(), 0.0, top)
-    _left_axis(sheet, Axis("events", "events", 0.0, top, labels, minor), plot)
+    _bottom_axis(paper, panel.axes[0], plot)
+    _left_axis(paper, Axis("events", "events", 0.0, top, labels, minor), plot)
 
 
-def _bars(events: int) -> int:
+def _bars(events: int, width: int) -> int:
     """Return how many bars show so many events without being noise."""
-    return next(n for n, enough in ((240, 10_000), (120, 1_000), (60, 0)) if events >= enough)
+    enough = ((240, 10_000), (120, 1_000), (60, 0))
+    return next(n for n, least in enough if events >= least and width % n == 0)
 
 
-def _holds(limits: tuple[float, ...], panel: Panel) -> list[bool]:
-    """Return which bins have their middle between two limits; none where there are no limits."""
-    axis, n = panel.axes[0], len(panel.raster)
-    middles = axis.low + (np.arange(n) + 0.5) / n * (axis.high - axis.low)
+def _holds(limits: tuple[float, ...], panel: Panel, width: int) -> list[bool]:
+    """Return which columns of pixels lie between two limits; none where there are no limits."""
+    axis = panel.axes[0]
+    middles = axis.low + (np.arange(width) + 0.5) / width * (axis.high - axis.low)
     return [bool(limits) and limits[0] <= middle < limits[1] for middle in middles]
 
 
@@ -194,12 +222,12 @@ def _smoothed(heights: Values, plot: Box) -> Values:
     return plot.at(places, np.convolve(heights, SMOOTH, mode="same"))
 
 
-def _gate(sheet: Sheet, panel: Panel, plot: Box) -> None:
+def _gate(paper: Paper, panel: Panel, plot: Box) -> None:
     """Draw the stored gate dashed and the placed one solid, both legible on any ground."""
     for outline, width, dash in ((panel.stored, 1.1, DASHED), (panel.placed, 1.5, "solid")):
         paths = _paths(outline, panel.axes, plot)
-        sheet.lines(paths, "#ffffffcc", width=width + 1.8, inside=plot)
-        sheet.lines(paths, INK, width=width, dash=dash, inside=plot)
+        paper.lines(paths, "#ffffffcc", width=width + 1.8, inside=plot)
+        paper.lines(paths, INK, width=width, dash=dash, inside=plot)
 
 
 def _paths(outline: Outline, axes: tuple[Axis, ...], plot: Box) -> list[Values]:
@@ -209,42 +237,44 @@ def _paths(outline: Outline, axes: tuple[Axis, ...], plot: Box) -> list[Values]:
     return [plot.at(axes[0].fraction(path[:, 0]), axes[1].fraction(path[:, 1])) for path in outline.paths]
 
 
-def _bottom_axis(sheet: Sheet, axis: Axis, plot: Box) -> None:
+def _bottom_axis(paper: Paper, axis: Axis, plot: Box) -> None:
     for place, words in axis.labels:
-        sheet.text(plot.left + axis.fraction(np.array(place)) * plot.width, plot.bottom + 16, words, align="center")
-    sheet.lines([np.array([[x, plot.bottom], [x, plot.bottom + length]]) for x, length in _marks(axis, plot.width, plot.left)],
-                INK, width=0.7)  # fmt: skip
-    sheet.text(plot.left + plot.width / 2, plot.bottom + 31, axis.marker, size=9, bold=True, align="center")
-    if axis.detector != axis.marker:
-        sheet.text(plot.right, plot.bottom + 31, _detector(axis), colour=FAINT, align="right")
+        paper.text(plot.left + axis.fraction(place) * plot.width, plot.bottom + 16, words, align="center")
+    marks = _marks(axis, plot.left, plot.width)
+    paper.lines([np.array([(x, plot.bottom), (x, plot.bottom + long)]) for x, long in marks], INK, width=0.7)
+    detector, start, gap = _named(axis, plot.width)
+    paper.text(plot.left + start, plot.bottom + 31, axis.marker, size=9, bold=True)
+    paper.text(plot.left + start + gap, plot.bottom + 31, detector, colour=FAINT)
 
 
-def _left_axis(sheet: Sheet, axis: Axis, plot: Box) -> None:
+def _left_axis(paper: Paper, axis: Axis, plot: Box) -> None:
     for place, words in axis.labels:
-        sheet.text(plot.left - 7, plot.bottom - axis.fraction(np.array(place)) * plot.height + 3, words, align="right")
-    marks = _marks(axis, -plot.height, plot.bottom)
-    sheet.lines([np.array([[plot.left, y], [plot.left - length, y]]) for y, length in marks], INK, width=0.7)
-    sheet.text(plot.left - 37, plot.top + plot.height / 2, axis.marker, size=9, bold=True, align="center", turned=True)
-    if axis.detector != axis.marker:
-        sheet.text(plot.left - 37, plot.top, _detector(axis), colour=FAINT, align="right", turned=True)
+        paper.text(plot.left - 7, plot.bottom - axis.fraction(place) * plot.height + 3, words, align="right")
+    marks = _marks(axis, plot.bottom, -plot.height)
+    paper.lines([np.array([(plot.left, y), (plot.left - long, y)]) for y, long in marks], INK, width=0.7)
+    detector, start, gap = _named(axis, plot.height)
+    paper.text(plot.left - 37, plot.bottom - start, axis.marker, size=9, bold=True, turned=True)
+    paper.text(plot.left - 37, plot.bottom - start - gap, detector, colour=FAINT, turned=True)
 
 
-def _detector(axis: Axis) -> str:
-    """Return the channel's name as far as there is room beside the marker's in the middle."""
-    return shortened(axis.detector, (SIDE - width_of(axis.marker, 9, bold=True)) / 2 - 6, 8)
+def _named(axis: Axis, length: float) -> tuple[str, float, float]:
+    """Return the detector's name, where the pair of marker and detector begins, and where the second does."""
+    gap = width_of(axis.marker, 9, bold=True) + 6
+    detector = shortened(axis.detector, length - gap, 8) if axis.detector != axis.marker else ""
+    return detector, max((length - gap - width_of(detector, 8)) / 2, 0), gap
 
 
-def _marks(axis: Axis, length: float, start: float) -> list[tuple[float, float]]:
+def _marks(axis: Axis, start: float, length: float) -> list[tuple[float, float]]:
     """Return where ticks stand along an axis, pixels, and how long they are."""
     places = [(place, 5.0) for place, _ in axis.labels] + [(place, 2.5) for place in axis.minor]
-    return [(start + float(axis.fraction(np.array(place))) * length, tall) for place, tall in places]
+    return [(start + axis.fraction(place) * length, long) for place, long in places]
 
 
 def _summed(counts: Counts, n: int) -> Counts:
     """Add bins up until there are n along each axis: every event is still there."""
     if counts.ndim == 1:
-        return counts.reshape(n, -1).sum(axis=1)
-    return counts.reshape(n, len(counts) // n, n, -1).sum(axis=(1, 3))
+        return np.asarray(counts.reshape(n, -1).sum(axis=1))
+    return np.asarray(counts.reshape(n, len(counts) // n, n, -1).sum(axis=(1, 3)))
 
 
 def _over(below: Image, above: Image) -> Image:
@@ -260,5 +290,3 @@ def _two_histograms(behind: Counts, cells: Counts) -> Image:
 
 def _axes_in_words(panel: Panel) -> str:
     return shortened(" against ".join(axis.marker for axis in reversed(panel.axes)), SMALL_SIDE, 8)
-
-

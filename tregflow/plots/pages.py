@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TypeVar
 
 from tregflow.errors import Finding
 from tregflow.gating import Gated
 from tregflow.plots import drawing
 from tregflow.plots.drawing import FAINT, INK, LINE, note_lines, paint_backgate, paint_panel
-from tregflow.plots.paint import WHITE, Box, Sheet, shortened, wrapped
+from tregflow.plots.paint import WHITE, Box, Paper, shortened, wrapped
 from tregflow.plots.panels import Backgate, Header, Panel, backgates, header, panels
 
 Item = TypeVar("Item")
@@ -20,16 +21,23 @@ WIDTH, EDGE = 1600, 24
 HEADER, HEADING, FOOTER, GAP = 112, 26, 24, 10
 """Pixels from top to bottom: the page's head, a block's heading, the page's foot, between rows."""
 
-COLUMNS, SMALL_COLUMNS = 5, 8
-"""Panels in a row."""
+FEW = 3
+"""Panels that are drawn larger, because there are no more."""
+
+SMALL_COLUMNS = 8
+"""Panels in a row of the block that shows where the primary measure's cells lie."""
 
 FLAGS = 5
 """Lines of the head that flags may fill."""
 
 VERDICTS = {"pass": "#007a59", "review": "#e69f00", "fail": "#d55e00"}
 
-LEGEND = ("Every event of the parent is drawn. Colour: events per bin, logarithmic, dark few to yellow many, white none. "
-          "Dark bars are kept. Solid line: the gate as placed; dashed: the template's; yellow: where the cut may lie.")  # fmt: skip
+LEGEND = (
+    "Every event of the parent is drawn. Colour: events per bin, logarithmic, dark few to yellow many, white none. "
+    "Dark bars are kept. Solid line: the gate as placed; dashed: the template's; yellow: where the cut may lie. "
+    "Thick frame: someone must look."
+)
+ALL = "all of them in colour over the parent's events in grey (histograms: each as high as fits)"
 
 
 def page(gated: Gated, title: str) -> bytes:
@@ -48,23 +56,31 @@ def page(gated: Gated, title: str) -> bytes:
         A PNG file, the same for the same events.
     """
     shown = panels(gated)
-    rows, small = _rows(shown, COLUMNS), _rows(backgates(gated, shown), SMALL_COLUMNS)
-    sheet = Sheet(WIDTH, HEADER + sum(map(_height, rows)) + _small_height(len(small)) + FOOTER)
-    _paint_header(sheet, header(gated, title))
-    below = _paint_panels(sheet, rows, HEADER)
+    columns, side = (FEW, 360) if len(shown) <= FEW else (5, 240)
+    rows, small = _rows(shown, columns), _rows(backgates(gated, shown), SMALL_COLUMNS)
+    heights = [_height(row, side) for row in rows]
+    paper = Paper(WIDTH, HEADER + sum(heights) + _small_height(len(small)) + FOOTER)
+    _paint_header(paper, header(gated, title))
+    for row, top in zip(rows, accumulate([HEADER, *heights]), strict=False):
+        for left, panel in zip(_lefts(columns), row, strict=False):
+            paint_panel(paper, panel, left, top, side)
     if small:
-        _paint_backgates(sheet, small, below, gated.template.primary.count)
-    sheet.text(EDGE, sheet.height - 9, LEGEND, colour=FAINT)
-    return sheet.png()
+        _paint_backgates(paper, small, HEADER + sum(heights), gated.template.primary.count)
+    paper.text(EDGE, paper.height - 9, LEGEND, colour=FAINT)
+    return paper.png()
 
 
 def _rows(items: Sequence[Item], length: int) -> list[Sequence[Item]]:
     return [items[start : start + length] for start in range(0, len(items), length)]
 
 
-def _height(row: Sequence[Panel]) -> int:
-    notes = max(len(note_lines(panel)) for panel in row)
-    return drawing.CAPTION + drawing.SIDE + drawing.BELOW + notes * LINE + GAP
+def _lefts(columns: int) -> list[float]:
+    return [EDGE + column * (WIDTH - 2 * EDGE) / columns for column in range(columns)]
+
+
+def _height(row: Sequence[Panel], side: int) -> int:
+    notes = max(len(note_lines(panel, side)) for panel in row)
+    return drawing.CAPTION + side + drawing.BELOW + notes * LINE + GAP
 
 
 def _small_height(rows: int) -> int:
@@ -72,45 +88,36 @@ def _small_height(rows: int) -> int:
     return HEADING + rows * each if rows else 0
 
 
-def _paint_panels(sheet: Sheet, rows: Sequence[Sequence[Panel]], top: int) -> int:
-    """Paint row after row and return where the last one ends."""
-    for row in rows:
-        for column, panel in enumerate(row):
-            paint_panel(sheet, panel, EDGE + column * (WIDTH - 2 * EDGE) / COLUMNS, top)
-        top += _height(row)
-    return top
-
-
-def _paint_backgates(sheet: Sheet, rows: Sequence[Sequence[Backgate]], top: int, name: str) -> None:
-    sheet.rectangle(Box(EDGE, top, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
+def _paint_backgates(paper: Paper, rows: Sequence[Sequence[Backgate]], top: int, name: str) -> None:
+    paper.rectangle(Box(EDGE, top, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
     cells = int(rows[0][0].raster.sum())
-    said = "all of them in colour over the parent's events in grey (histograms: each as high as fits)" if cells else "none"
-    sheet.text(EDGE, top + 19, f"Where the {name} cells lie on the way to them: {said}", size=9.5, bold=True)
+    said = ALL if cells else "there are none"
+    paper.text(EDGE, top + 19, f"Where the {name} cells lie on the way to them: {said}", size=9.5, bold=True)
     for number, row in enumerate(rows):
-        for column, backgate in enumerate(row):
-            left = EDGE + column * (WIDTH - 2 * EDGE) / SMALL_COLUMNS
-            paint_backgate(sheet, backgate, left, top + HEADING + number * (_small_height(1) - HEADING))
+        below = top + HEADING + number * (_small_height(1) - HEADING)
+        for left, backgate in zip(_lefts(SMALL_COLUMNS), row, strict=False):
+            paint_backgate(paper, backgate, left, below)
 
 
-def _paint_header(sheet: Sheet, said: Header) -> None:
-    sheet.text(EDGE, 42, shortened(said.title, 430, 18, bold=True), size=18, bold=True)
-    sheet.text(EDGE, 64, shortened(said.template, 430, 9), size=9, colour=FAINT)
+def _paint_header(paper: Paper, said: Header) -> None:
+    paper.text(EDGE, 42, shortened(said.title, 430, 18, bold=True), size=18, bold=True)
+    paper.text(EDGE, 64, shortened(said.template, 430, 9), size=9, colour=FAINT)
     if said.notes:
-        sheet.text(EDGE, 84, shortened("notes: " + ", ".join(said.notes), 430, 8.5), size=8.5, colour=FAINT)
-    sheet.text(480, 30, shortened(said.measure, 230, 10, bold=True), size=10, bold=True)
-    sheet.text(480, 64, said.percent, size=24, bold=True)
-    sheet.text(480, 84, shortened(said.count, 230, 9), size=9)
-    _paint_verdict(sheet, said)
-    sheet.rectangle(Box(EDGE, HEADER - 10, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
+        paper.text(EDGE, 84, shortened("notes: " + ", ".join(said.notes), 430, 8.5), size=8.5, colour=FAINT)
+    paper.text(480, 30, shortened(said.measure, 230, 10, bold=True), size=10, bold=True)
+    paper.text(480, 64, said.percent, size=24, bold=True)
+    paper.text(480, 84, shortened(said.count, 230, 9), size=9)
+    _paint_verdict(paper, said)
+    paper.rectangle(Box(EDGE, HEADER - 10, WIDTH - 2 * EDGE, 1), face="#c8c8c8")
 
 
-def _paint_verdict(sheet: Sheet, said: Header) -> None:
-    sheet.rectangle(Box(730, 24, 116, 36), face=VERDICTS[said.verdict])
+def _paint_verdict(paper: Paper, said: Header) -> None:
+    paper.rectangle(Box(730, 24, 116, 36), face=VERDICTS[said.verdict])
     ink = INK if said.verdict == "review" else WHITE
-    sheet.text(788, 49, said.verdict.upper(), size=15, colour=ink, bold=True, align="center")
+    paper.text(788, 49, said.verdict.upper(), size=15, colour=ink, bold=True, align="center")
     for number, (code, words) in enumerate(_flag_lines(said.flags)):
-        sheet.text(870, 32 + 14 * number, code, size=8.5, bold=True)
-        sheet.text(990, 32 + 14 * number, words, size=8.5)
+        paper.text(870, 32 + 14 * number, code, size=8.5, bold=True)
+        paper.text(990, 32 + 14 * number, words, size=8.5)
 
 
 def _flag_lines(flags: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Ink on paper: a sheet measured in pixels from its top left corner.
+"""Ink on paper, measured in pixels from its top left corner.
 
 Matplotlib's figure is used without its axes, whose ticks would cost more than the gating. Nothing
 is taken from pyplot or from a user's settings that would make two pages of one file differ.
@@ -46,12 +46,12 @@ FONTS = {False: "DejaVuSans.ttf", True: "DejaVuSans-Bold.ttf"}
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle of the sheet, in pixels from its top left corner."""
+    """A rectangle of the page, in pixels from its top left corner."""
 
     left: float
     top: float
-    width: float
-    height: float
+    width: int
+    height: int
 
     @property
     def right(self) -> float:
@@ -68,8 +68,8 @@ class Box:
         return np.column_stack([self.left + across * self.width, self.bottom - up * self.height])
 
 
-class Sheet:
-    """A white sheet that is painted on, the last thing on top.
+class Paper:
+    """A white page that is painted on, the last thing on top.
 
     Parameters
     ----------
@@ -93,10 +93,12 @@ class Sheet:
         left, top : float
             Where its corner goes.
         """
-        bottom = self.height - top - len(pixels)
-        self._figure.figimage(pixels, left, bottom, origin="upper", zorder=self._above())
+        bottom = self.height - round(top) - len(pixels)
+        self._figure.figimage(pixels, round(left), bottom, origin="upper", zorder=self._above())
 
-    def rectangle(self, box: Box, face: str = "none", edge: str = "none", width: float = 1.0, hatch: str = "") -> None:
+    def rectangle(
+        self, box: Box, face: str = "none", edge: str = "none", width: float = 1.0, hatch: str = ""
+    ) -> None:
         """Paint a rectangle, filled, bordered or hatched."""
         corner = (box.left, self.height - box.bottom)
         self._add(Rectangle(corner, box.width, box.height, facecolor=face, edgecolor=edge, linewidth=width,
@@ -130,7 +132,9 @@ class Sheet:
         drawn = LineCollection(turned, colors=colour, linewidths=width, linestyles=[dash], antialiaseds=True)
         self._add(drawn)
         if inside:
-            drawn.set_clip_box(Bbox.from_bounds(inside.left, self.height - inside.bottom, inside.width, inside.height))
+            drawn.set_clip_box(
+                Bbox.from_bounds(inside.left, self.height - inside.bottom, inside.width, inside.height)
+            )
 
     def text(
         self,
@@ -165,14 +169,19 @@ class Sheet:
         """
         along: dict[str, Any] = {"ha": align, "va": "baseline"}
         if turned:
-            along = {"ha": "right", "va": {"left": "bottom", "center": "center", "right": "top"}[align], "rotation": 90}
+            along = {
+                "ha": "right",
+                "va": {"left": "bottom", "center": "center", "right": "top"}[align],
+                "rotation": 90,
+            }
         self._add(Text(left, self.height - baseline, legible(words, bold=bold), color=colour, parse_math=False,
                        usetex=False, fontproperties=_font(size, bold), **along))  # fmt: skip
 
     def png(self) -> bytes:
-        """Return the sheet as a PNG file without a date or the name of a program."""
+        """Return the paper as a PNG file without a date or the name of a program."""
         written = io.BytesIO()
-        self._canvas.print_png(written, metadata={"Software": None}, pil_kwargs={"compress_level": COMPRESSION})
+        options = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": COMPRESSION}}
+        self._canvas.print_png(written, **options)  # type: ignore[no-untyped-call]
         return written.getvalue()
 
     def _add(self, artist: Artist) -> None:
@@ -186,7 +195,7 @@ class Sheet:
 
 
 def legible(words: str, *, bold: bool = False) -> str:
-    """Return words on one line, with a question mark for what the font cannot show.
+    r"""Return words on one line, with a question mark for what the font cannot show.
 
     Parameters
     ----------
@@ -201,7 +210,7 @@ def legible(words: str, *, bold: bool = False) -> str:
 
     Examples
     --------
-    >>> legible("CD4 → Treg\\n日")
+    >>> legible("CD4 → Treg\n日")
     'CD4 → Treg ?'
     """
     known = _characters(bold)

@@ -24,10 +24,10 @@ from tregflow.gates.shapes import (
     parts,
 )
 from tregflow.gating import Gated, Placed, Status
+from tregflow.hierarchy import ROOT, Population
 from tregflow.plots.axes import FEW, Axis, Counts, fitted_axis
 from tregflow.populations import Count, count
 from tregflow.sample import Rows, Values
-from tregflow.template import ROOT, Population
 
 BINS = {0: 1, 1: 240, 2: 120}
 """Bins along each axis of a panel, by its number of axes."""
@@ -149,13 +149,28 @@ class Header:
 
 
 def header(gated: Gated, title: str) -> Header:
-    """Return what is said of the sample as a whole."""
+    """Return what is said of the sample as a whole.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+    title : str
+        What the sample is called.
+
+    Returns
+    -------
+    Header
+    """
     judged, template = judge(gated)[0], gated.template
     numbers = judged.percent
     of = f"{_number(numbers.numerator)} {numbers.measure.count} of {_number(numbers.denominator)} {numbers.measure.of}"
     about = f"{template.name} · {template.hash[:8]} · {len(gated.bound.sample):,} events"
-    flags = sorted((finding for finding in judged.findings if finding.answer != "note"), key=lambda one: one.answer == "flag")
-    return Header(title, about, numbers.measure.name, _headline(judged), of, judged.verdict, tuple(flags), _notes(judged))
+    flags = [
+        finding for answer in ("refuse", "flag") for finding in judged.findings if finding.answer == answer
+    ]
+    percent, notes = _headline(judged), _notes(judged)
+    return Header(title, about, numbers.measure.name, percent, of, judged.verdict, tuple(flags), notes)
 
 
 def _headline(judged: Judged) -> str:
@@ -181,7 +196,9 @@ def panels(gated: Gated) -> tuple[Panel, ...]:
         In the template's order.
     """
     counts = {row.population: row for row in count(gated)}
-    return tuple(panel(gated, population, counts[population.name]) for population in gated.template.populations)
+    return tuple(
+        panel(gated, population, counts[population.name]) for population in gated.template.populations
+    )
 
 
 def panel(gated: Gated, population: Population, counted: Count) -> Panel:
@@ -373,6 +390,8 @@ def status_words(placed: Placed) -> str:
         return {"fallback": "fallback: stored gate used", "skipped": "skipped: all kept",
                 "corrected": "corrected by a reviewer"}.get(placed.status, placed.status)  # fmt: skip
     shift = f"{placed.shift:+z.3f}" if abs(placed.shift) < 10 else f"{placed.shift:+,.0f}"
+    if isinstance(placed.shape, Ellipse):
+        return f"{placed.status}, {shift[1:]} from the stored one"
     decades = "" if math.isnan(placed.shift_decades) else f" ({placed.shift_decades:+z.2f} decade)"
     return f"{placed.status} {shift}{decades}".replace("-", "−")
 
@@ -396,6 +415,8 @@ def percent_words(percent: float) -> str:
     """
     if math.isnan(percent) or percent in {0, 100}:
         return "– %" if math.isnan(percent) else f"{percent:.0f} %"
+    if percent < 0.1:
+        return f"{percent:.2g} %"
     return f"{percent:.{1 if 10 <= percent < 99 else 2 if percent >= 1 else 3}f} %"
 
 
@@ -422,7 +443,9 @@ def _explanations(population: Population, placed: Placed, axes: Sequence[Axis], 
     if placed.shape is not None and (parts(placed.shape) or isinstance(placed.shape, Members)):
         said.append(f"keeps {described(placed.shape)}")
     if len(population.markers) > len(axes) > 0:
-        said.append(f"on {', '.join(population.markers)}: the first two are shown, with the gate's shadow on them")
+        said.append(
+            f"on {', '.join(population.markers)}: the first two are shown, with the gate's shadow on them"
+        )
     if not events and placed.status != "refused":
         said.append("no events in " + ("the file" if population.parent == ROOT else population.parent))
     return said

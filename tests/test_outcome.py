@@ -1,0 +1,104 @@
+"""An outcome goes to disk and comes back the same, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import studies
+from hypothesis import given
+from hypothesis import strategies as st
+from studies import TEMPLATE, small
+
+from tregflow.errors import CODES, Finding
+from tregflow.outcome import Evidence, Outcome, changed, parts_of, summary
+
+WORDS = st.text(max_size=20)
+PARTS = st.dictionaries(WORDS, WORDS, max_size=4)
+NUMBERS = st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS
+FINDINGS = st.lists(st.builds(Finding, st.sampled_from(sorted(CODES)), WORDS, WORDS), max_size=3).map(tuple)
+EVIDENCE = st.builds(Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, WORDS, PARTS, WORDS, PARTS)
+ROWS = st.lists(st.dictionaries(WORDS, NUMBERS, max_size=3), max_size=3).map(tuple)
+OUTCOMES = st.builds(Outcome, WORDS, st.sampled_from(["done", "control", "refused"]), PARTS, EVIDENCE, FINDINGS,
+                     st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2), ROWS, ROWS)  # fmt: skip
+
+
+class TestDisk:
+    @given(OUTCOMES)
+    def test_there_and_back(self, outcome):
+        assert Outcome.from_bytes(outcome.to_bytes()) == outcome
+        assert Outcome.from_bytes(outcome.to_bytes()).to_bytes() == outcome.to_bytes()
+
+    def test_a_gated_file_comes_back_equal_though_some_numbers_are_none(self, tmp_path):
+        folder = studies.study(tmp_path)
+        empty = small(TEMPLATE.replace("markers: [CD3], gate: {interval: {low: 0.5}}", "markers: [CD3], gate: {interval: {low: 9}}"))
+        outcome = studies.gate_file(studies.job(folder, tmp_path / "out", template=empty)).outcome
+        assert outcome.measures[0]["percent"] is None
+        assert Outcome.from_bytes(outcome.to_bytes()) == outcome
+        assert "NaN" not in outcome.to_bytes().decode()
+
+    def test_what_is_not_a_number_is_null(self):
+        outcome = Outcome("A", "done", {}, Evidence("a"), measures=({"percent": math.nan, "high": math.inf, "low": -0.5},))
+        assert json.loads(outcome.to_bytes())["measures"] == [{"percent": None, "high": None, "low": -0.5}]
+
+    def test_another_version_or_a_key_that_does_not_fit_is_refused(self):
+        content = Outcome("A", "done", {"file": "1"}, Evidence("a")).to_bytes()
+        with pytest.raises(ValueError, match="not an outcome of this version"):
+            Outcome.from_bytes(content.replace(b'"schema": 1', b'"schema": 2'))
+        with pytest.raises(ValueError, match="the key does not fit the outcome"):
+            Outcome.from_bytes(content.replace(b'"file": "1"', b'"file": "2"'))
+
+
+class TestKey:
+    @given(PARTS)
+    def test_it_does_not_depend_on_order(self, parts):
+        turned = dict(reversed(parts.items()))
+        assert Outcome("A", "done", parts, Evidence("a")).key == Outcome("B", "done", turned, Evidence("b")).key
+
+    @given(PARTS, PARTS)
+    def test_it_differs_where_a_part_does(self, one, two):
+        keys = {Outcome("A", "done", parts, Evidence("a")).key for parts in (one, two)}
+        assert len(keys) == (1 if one == two else 2)
+        assert bool(changed(one, two)) == (one != two)
+
+    def test_a_gate_that_is_new_gone_or_moved_is_named(self):
+        cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"
+        more = small(TEMPLATE.replace("report:", f"{cd8}report:"))
+        assert changed(parts_of(small()), parts_of(more)) == ["template: gate CD8"]
+        assert changed(parts_of(more), parts_of(small())) == ["template: gate CD8"]
+
+    def test_the_order_of_gates_is_told_where_nothing_else_changed(self):
+        cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"
+        last = small(TEMPLATE.replace("report:", f"{cd8}report:"))
+        earlier = small(TEMPLATE.replace("  - {name: Treg", f"{cd8}  - {{name: Treg"))
+        assert changed(parts_of(last), parts_of(earlier)) == ["template: its name, matrix or order of gates"]
+        assert changed({"numpy": "1", **parts_of(last)}, {"numpy": "2", **parts_of(earlier)}) == [
+            "numpy", "template: its name, matrix or order of gates"]  # fmt: skip
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("state", "measures", "verdict"),
+        [("control", (), ""), ("refused", (), "fail"), ("done", ({"verdict": "review"}, {"verdict": "pass"}), "review")],
+    )
+    def test_it_is_the_primary_measures(self, state, measures, verdict):
+        assert Outcome("A", state, {}, Evidence("a"), measures=measures).verdict == verdict
+
+    def test_notes_leave_a_file_clean_and_flags_do_not(self):
+        good = Outcome("A", "done", {}, Evidence("a"), measures=({"verdict": "pass"},))
+        assert good.is_clean
+        assert good.adding(Finding("N-MOVED", "x")).is_clean
+        assert not good.adding(Finding("F-BOUND", "x")).is_clean
+        assert not Outcome("A", "done", {}, Evidence("a"), measures=({"verdict": "review"},)).is_clean
+
+    def test_a_refusal_takes_the_numbers(self):
+        good = Outcome("A", "done", {"file": "1"}, Evidence("a"), (Finding("N-MOVED", "x"),), {"CD4": {}}, ({},), ({},))
+        bad = good.refusing(Finding("E-TWICE", "y"))
+        assert (bad.state, bad.gates, bad.populations, bad.measures, bad.verdict) == ("refused", {}, (), (), "fail")
+        assert [finding.code for finding in bad.findings] == ["N-MOVED", "E-TWICE"]
+        assert bad.key == good.key
+
+    def test_codes_are_told_once_the_gravest_first(self):
+        said = [Finding(code, word) for word in "ab" for code in ("N-MOVED", "F-BOUND", "E-GATE", "F-FEW")]
+        assert summary(said) == "E-GATE F-BOUND F-FEW N-MOVED"
