@@ -1,4 +1,4 @@
-"""What tests share: the folder of real files, and lines said at the end of the run."""
+"""What tests share: the folder of real files, random examples that are the same each time, figures said at the end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+settings.register_profile("stable", derandomize=True, database=None, deadline=None)
+settings.load_profile("stable")
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,15 @@ def kind(scale: Any) -> str:
     return scale if isinstance(scale, str) else next(iter(scale))
 
 
+def template(scales: Words, populations: Sequence[Words], *, compensated: bool) -> dict[str, Any]:
+    """Return a template with these scales, one marker each, and these populations."""
+    return {
+        "template": 1, "name": "drawn", "markers": {marker: {} for marker in scales}, "scales": dict(scales),
+        "compensation": "file" if compensated else "none", "scaling": {"gain": "apply"}, "populations": list(populations),
+        "report": {"primary": {"name": "first", "count": populations[0]["name"], "of": "root"}},
+    }  # fmt: skip
+
+
 # ------------------------------------------------------------------------------------- FlowKit's side
 
 
@@ -336,12 +345,29 @@ class _Edge:
     def _decided(self, what: str, said: Words, markers: Sequence[str]) -> Mask:
         axes = [(self.channels[marker], self.words["scales"][marker]) for marker in markers]
         points = np.column_stack([self.tube.axis(*axis, compensated=self.compensated) for axis in axes])
-        steps = [(-1, 1) if self._rounds(*axis) else (0,) for axis in axes]
-        unit = np.array([NEAR * (_reach(column) if kind(scale) == "none" else 1)
-                         for column, (_, scale) in zip(points.T, axes, strict=True)])  # fmt: skip
+        rounds = [self._rounds(*axis) for axis in axes]
         with np.errstate(invalid="ignore"):  # events that a logarithm sent to infinity
-            inside = [holds(what, said, points + unit * np.array(step)) for step in itertools.product(*steps)]
+            if what == "polygon":
+                return _near_outline(np.array(said["vertices"], float), points, rounds)
+            unit = np.array([NEAR * (_reach(column) if kind(scale) == "none" else 1)
+                             for column, (_, scale) in zip(points.T, axes, strict=True)])  # fmt: skip
+            steps = itertools.product(*((-1, 0, 1) if axis_rounds else (0,) for axis_rounds in rounds))
+            inside = [holds(what, said, points + unit * np.array(step)) for step in steps]
         return np.logical_or.reduce(inside) & ~np.logical_and.reduce(inside)
+
+
+def _near_outline(corners: np.ndarray, points: np.ndarray, rounds: Sequence[bool]) -> Mask:
+    """Return which points lie within `NEAR` of an outline, measured along the axes that round."""
+    found = np.zeros(len(points), bool)
+    for a, b in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        for along in (axis for axis in (0, 1) if rounds[axis]):
+            across, place = points[:, 1 - along], points[:, along]
+            low, high = sorted((a[1 - along], b[1 - along]))
+            slack = NEAR if rounds[1 - along] else 0.0
+            share = np.clip((across - a[1 - along]) / (b[1 - along] - a[1 - along]), 0, 1) if high > low else np.nan
+            crossing = a[along] + share * (b[along] - a[along])
+            found |= (low - slack <= across) & (across <= high + slack) & (np.abs(place - crossing) <= NEAR)
+    return found
 
 
 def _reach(values: np.ndarray) -> float:

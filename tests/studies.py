@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -19,17 +21,22 @@ import pytest
 
 from tregflow import batch, cli
 from tregflow.batch import Batch, Request, gate_batch
+from tregflow.errors import Finding
 from tregflow.io.fcs import read_fcs
 from tregflow.io.fcs.writing import write_fcs
 from tregflow.io.folder import Folder
 from tregflow.io.tables import read_sheet
 from tregflow.io.trials import write_trial
 from tregflow.job import Ended, Job, gate_file
+from tregflow.outcome import Evidence, Outcome
 from tregflow.simulation import simulate
 from tregflow.template import Template
 
 SAMPLES = ("S01_W00", "S01_W12", "S02_W00", "S02_W12")
 DETECTORS = {"CD3": "APC-Cy7-A", "CD4": "BV421-A", "CD25": "PE-Cy7-A", "CD127": "APC-A", "FOXP3": "PE-A"}
+
+WAIT = 60
+"""Seconds after which a test that waits has failed."""
 
 TEMPLATE = """\
 template: 1
@@ -164,6 +171,24 @@ def command(capsys: pytest.CaptureFixture[str], *words: object) -> Commanded:
     return Commanded(int(ended.value.code or 0), said.out, said.err)
 
 
+# ---------------------------------------------------------------------------------- outcomes made up
+
+
+def measure(name: str, verdict: str = "pass", findings: tuple[Finding, ...] = (), **told: object) -> dict:
+    said = [{"code": finding.code, "sentence": finding.sentence, "where": ""} for finding in findings]
+    return {"measure": name, "role": "primary", "numerator": 1, "denominator": 8, "percent": 12.5, "ci_low": 2.24,
+            "ci_high": 47.1, "verdict": verdict, "findings": said, **told}  # fmt: skip
+
+
+def done(sample: str, *findings: Finding, **told: object) -> Outcome:
+    measures = tuple(measure(one.name, findings=findings, **told) for one in small().measures)
+    population = {"population": "Treg", "path": "CD3/CD4/Treg", "parent": "CD4", "count": 1, "percent_of_parent": 12.5,
+                  "status": "stored", "shift": None, "shift_decades": None, "reason": "", "is_reference": False,
+                  "medians": {"CD25": 4321.5}}  # fmt: skip
+    return Outcome(sample, "done", {"file": "1"}, Evidence("a.fcs", "abc", 8, acquired="01-JAN-2022 SIM1"), findings,
+                   {}, (population,), measures)  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------- workers
 
 
@@ -216,6 +241,30 @@ def command_slowly(seconds: float, pids: str, *words: str) -> None:
     batch.Request = partial(Request, work=partial(slow, seconds, pids))  # type: ignore[assignment, misc]
     sys.argv = ["tregflow", *words]
     cli.main()
+
+
+@contextmanager
+def started(folder: Path, *words: str, seconds: float = 30) -> Iterator[subprocess.Popen[str]]:
+    """Run ``tregflow gate`` on a study in a process group of its own, with workers that take a while."""
+    (folder / "pids").mkdir(exist_ok=True)
+    line = [sys.executable, "-m", "studies", str(seconds), str(folder / "pids"), "gate", "-t", "small.yaml",
+            "--no-plots", "--jobs", "1", *words]  # fmt: skip
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    process = subprocess.Popen(line, cwd=folder, env=env, start_new_session=True, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def until(is_so, seconds: float = WAIT) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ import pytest
 import referee
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from referee import STRAIGHT, Compared, Tube, compared, kind, leaves, references
+from referee import STRAIGHT, Compared, Tube, compared, kind, template
 
 SCALES: dict[str, list[Any]] = {
     "none": ["none"],
@@ -285,14 +285,6 @@ def hierarchies(draw: Any, tube: Tube, hand: list[tuple[str, str, str]]) -> Draw
         parent = draw(st.sampled_from(["root", "root", *above]))
         populations.append({"name": f"P{number}", "parent": parent, "markers": markers, "gate": gate})
     return Drawn(tube, template(scales, populations, compensated=compensated), pen.channels, pen.edges)
-
-
-def template(scales: dict[str, Any], populations: list[dict[str, Any]], *, compensated: bool) -> dict[str, Any]:
-    return {
-        "template": 1, "name": "drawn", "markers": {marker: {} for marker in scales}, "scales": scales,
-        "compensation": "file" if compensated else "none", "scaling": {"gain": "apply"}, "populations": populations,
-        "report": {"primary": {"name": "first", "count": populations[0]["name"], "of": "root"}},
-    }  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------- the campaigns

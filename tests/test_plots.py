@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -144,9 +145,16 @@ class TestPage:
         assert panel_of(gated, "Cells").percent == "– %"
         assert size_of(page(gated, "empty"))[0] == 1600
 
-    def test_leaves_matplotlib_as_it_was(self, plain):
-        import matplotlib
+    def test_does_not_follow_a_users_settings(self):
+        refused = cut("Ref", quantile={"at": 0.5, "keep": "above", "least": 100_000})
+        gated = gated_by(written(refused, cut(**valley())))
+        theirs = {"font.size": 33, "text.color": "red", "hatch.color": "red", "lines.linewidth": 9,
+                  "savefig.dpi": 30, "savefig.bbox": "tight", "image.origin": "lower", "patch.edgecolor": "red"}  # fmt: skip
+        first = page(gated, "S01_W00")
+        with matplotlib.rc_context(theirs):
+            assert page(gated, "S01_W00") == first
 
+    def test_leaves_matplotlib_as_it_was(self, plain):
         before = dict(matplotlib.rcParams)
         page(plain, "S01_W00")
         assert dict(matplotlib.rcParams) == before

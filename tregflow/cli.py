@@ -166,7 +166,7 @@ def _inputs(template: Path, samples: Path | None, files: list[str] | None, decim
         raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
     stored = load_template(template)
     if files:
-        return stored, _told_apart(tubes_from_files(files)), Path()
+        return stored, tubes_from_files(files), Path()
     sheet = samples or _found_sheet(template)
     return stored, read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal), sheet.parent
 
@@ -177,20 +177,6 @@ def _found_sheet(template: Path) -> Path:
             return folder / "samples.csv"
     raise InputError(Finding("E-USAGE", f"there is no samples.csv beside {template.name} or here; name files, name a sheet with "
                              "--samples, or draft one with tregflow init FOLDER"))  # fmt: skip
-
-
-def _told_apart(tubes: tuple[Tube, ...]) -> tuple[Tube, ...]:
-    """Return tubes of which each has a name of its own."""
-    first: dict[str, Tube] = {}
-    for tube in tubes:
-        other = first.setdefault(tube.sample.casefold(), tube)
-        if other.file == tube.file and other is not tube:
-            raise InputError(Finding("E-USAGE", "is named twice", tube.file))
-        if other is not tube or not tube.sample:
-            also = f", and so would be that of {other.file}" if other is not tube else ""
-            raise InputError(Finding("E-USAGE", f'its name in the results would be "{tube.sample}"{also}; name it in a sheet, which '
-                                     "tregflow init drafts", tube.file))  # fmt: skip
-    return tubes
 
 
 def _workers(jobs: int, files: int) -> int:

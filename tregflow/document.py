@@ -195,10 +195,10 @@ EXPECTED = {
 """What to say was expected, by pydantic's name of the mistake."""
 
 DEMANDED = {
-    "greater_than": "must be above {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be below {lt}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "too_short": "needs at least {min_length} values",
     "too_long": "takes at most {max_length} values",
     "string_too_short": "must not be empty",

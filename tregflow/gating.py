@@ -15,10 +15,9 @@ from typing import Literal
 import numpy as np
 
 from tregflow.errors import Finding, GateError
-from tregflow.gates import METHODS
+from tregflow.gates import METHODS, is_cut, takes_window
 from tregflow.gates.method import Found
 from tregflow.gates.shapes import Ellipse, Everything, Interval, Shape, members, named, rounded, stretched
-from tregflow.grammar import is_cut, takes_window
 from tregflow.hierarchy import kept
 from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Population, Template

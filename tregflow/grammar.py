@@ -10,7 +10,6 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -291,14 +290,3 @@ def schema() -> dict[str, Any]:
     """Return the JSON schema of a template, for editors."""
     described = TemplateWords.model_json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
-
-
-@cache
-def takes_window(method: str) -> bool:
-    """Whether a method looks at the window itself."""
-    return "within" in inspect.signature(METHODS[method]).parameters
-
-
-def is_cut(method: str) -> bool:
-    """Whether a method places an edge on one axis."""
-    return method in CUTS

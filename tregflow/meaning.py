@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from tregflow.binding import Marker
 from tregflow.document import Document, Mistakes, Trail, checked, fits, unknown_keys
 from tregflow.errors import nearest
+from tregflow.gates import is_cut
 from tregflow.gates.shapes import Ellipse, Interval, Members, Polygon, Rectangle, Shape, from_mapping, parts
 from tregflow.grammar import (
     SHAPES,
@@ -27,7 +28,6 @@ from tregflow.grammar import (
     PopulationWords,
     ScaleWords,
     TemplateWords,
-    is_cut,
 )
 from tregflow.hierarchy import (
     ROOT,
@@ -108,9 +108,13 @@ _PIECES: tuple[tuple[str, type[BaseModel], Any], ...] = (
 
 
 def _take_out(content: Any, trail: Trail) -> None:
-    for part in trail[:-1]:
+    """Take out what stands at a path; a mapping that it leaves empty says nothing any more."""
+    for part in trail[:-2]:
         content = content[part]
-    del content[trail[-1]]
+    holder = content[trail[-2]] if trail[:-1] else content
+    del holder[trail[-1]]
+    if trail[:-1] and not holder:
+        content[trail[-2]] = None
 
 
 def _population_left(piece: Any, place: int) -> Any:
@@ -336,7 +340,7 @@ class Meaning:
         if name in resting_on(self.populations, primary.count) and primary.count != ROOT:
             said = f'"{name}" shows the outcome, {primary.name}, and a verdict must not look at it; limit a population above'
             self.mistakes.add(trail, said, key=True)
-        elif not self._bears(name):
+        elif not (self.mistakes.found or name == ROOT or self._bears(name)):
             self.mistakes.add(
                 trail, f'no reported percent is taken of "{name}" or of what is in it', key=True
             )

@@ -93,9 +93,10 @@ def _is_fcs(path: Path) -> bool:
 
 def _row(path: Path, root: Path, scan: Scan) -> Row:
     words = [word for word in WORDS.split(path.stem) if word]
-    tube = _tube(path.stem, words, [channel.stain for channel in scan.channels if channel.stain])
+    stains = [channel.stain for channel in scan.channels if channel.stain]
+    tube, markers = _tube(path.stem, words, stains), {WORDS.sub("", stain).casefold() for stain in stains}
     visit = next((word for word in words if VISIT.fullmatch(word)), "")
-    subject = next((word for word in words if SUBJECT.fullmatch(word) and word != visit), "")
+    subject = next((word for word in words if SUBJECT.fullmatch(word) and word.casefold() not in {visit.casefold(), *markers}), "")
     run = " ".join(word for word in (scan.keywords.get("$DATE", ""), scan.keywords.get("$CYTSN", "")) if word)
     return {"file": _relative(path, root), "subject": subject if tube != "reference" else "", "visit": visit, "tube": tube, "run": run}
 

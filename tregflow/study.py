@@ -220,10 +220,8 @@ class _Sheet:
             elif column.startswith("channel:"):
                 self._check_marker(column, column.removeprefix("channel:"))
             elif column not in COLUMNS and not column.startswith("x_"):
-                hint = nearest(column, COLUMNS) or (
-                    f"; name your own x_{column}" if column else "; give it a name"
-                )
-                self.add(1, column, f'"{column}" is not a column of a sheet{hint}')
+                own = f" (your own begin with x_: x_{column})" if column else "; give it a name"
+                self.add(1, column, f'"{column}" is not a column of a sheet{nearest(column, COLUMNS)}{own}')
 
     def _check_marker(self, column: str, marker: str) -> None:
         if self.markers and marker not in self.markers and not UNSCALED.fullmatch(marker):

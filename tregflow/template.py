@@ -13,19 +13,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tregflow import binding
 from tregflow.binding import Marker
 from tregflow.compensation import Compensation
 from tregflow.compensation import match as match_spillover
-from tregflow.document import Document, Mistakes
 from tregflow.errors import Finding, refuse
 from tregflow.hierarchy import ROOT, UNSCALED, Gate, Limit, Measure, Population, Scaling, counted, path
-from tregflow.meaning import Meaning, read_words
 from tregflow.sample import Channel, Sample, Spillover
 from tregflow.transforms import Transform
 from tregflow.view import Bound
+
+if TYPE_CHECKING:
+    from tregflow.document import Document
 
 __all__ = ["ROOT", "UNSCALED", "Gate", "Limit", "Measure", "Population", "Scaling", "Template"]
 
@@ -87,6 +88,9 @@ class Template:
         InputError
             ``E-TEMPLATE``, ``E-UNBUILT``, ``E-YAML``: every mistake, in the order of the document.
         """
+        from tregflow.document import Mistakes  # a process that is handed a template reads none
+        from tregflow.meaning import Meaning, read_words
+
         mistakes = Mistakes.of(document, "E-TEMPLATE")
         words = read_words(document, mistakes)
         said = Meaning(words, mistakes) if words else None
@@ -111,6 +115,8 @@ class Template:
     @classmethod
     def from_mapping(cls, content: Mapping[str, Any]) -> Template:
         """Return the template that plain values describe; see `from_document`."""
+        from tregflow.document import Document
+
         return cls.from_document(Document(content))
 
     def to_mapping(self) -> Mapping[str, Any]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from tregflow.errors import Finding, TregflowError
 
@@ -27,18 +27,24 @@ COLOURS = {"pass": "green", "review": "yellow", "fail": "red", "": "dim", "refus
 LONGEST = 60
 """Rows of a table that a terminal shows; the files hold all."""
 
+NAMED = 8
+"""Samples that one line names."""
+
 WIDE = 140
 """Columns to write where there is no terminal to measure."""
 
 PLANNED = {"gate": "would be gated", "keep": "would be kept", "refuse": "would be refused"}
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+PLAIN: Any = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": True}
+"""A name is printed as it is, whatever brackets and colons it holds."""
+
+out = Console(width=None if sys.stdout.isatty() else WIDE, **PLAIN)
+err = Console(stderr=True, **PLAIN)
 
 
 def shown(word: str) -> str:
-    """Return a word that a terminal shows as it is: no markup, and no sign that would steer it."""
-    return escape("".join("\N{REPLACEMENT CHARACTER}" if category(sign).startswith("C") else sign for sign in word))
+    """Return a word without the signs that would steer a terminal."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if category(sign).startswith("C") else sign for sign in word)
 
 
 def say_error(error: TregflowError) -> None:
@@ -51,13 +57,14 @@ def say_findings(where: str, findings: Iterable[Finding], *, notes: bool = False
     """Print what was said of one file, a line each; notes only if asked for."""
     for finding in findings:
         if notes or finding.answer != "note":
-            out.print(f"  {_line(finding.at(where))}")
+            out.print(Text("  ") + _line(finding.at(where)))
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[Ended], None]]:
     """Show a bar on a terminal while files end; nothing elsewhere."""
-    columns = (TextColumn("gating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
+    columns = (TextColumn("gating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+               TextColumn("{task.fields[last]}", markup=False))  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=total, last="")
         yield lambda ended: bar.update(task, advance=1, last=shown(ended.outcome.sample))
@@ -66,7 +73,7 @@ def progress(total: int) -> Iterator[Callable[[Ended], None]]:
 def show_batch(batch: Batch, folder: Path, primary: str) -> None:
     """Print the percentages, what was refused or flagged, and what to do next."""
     gated = [pair for pair in batch.pairs if pair[0].tube == "full"]
-    out.print(_percentages(gated[:LONGEST], primary))
+    _print_whole(_percentages(gated[:LONGEST], primary))
     if len(gated) > LONGEST:
         out.print(f"… and {len(gated) - LONGEST} more in {shown(str(folder / 'treg.csv'))}")
     _show_trouble(batch.pairs)
@@ -79,7 +86,7 @@ def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
     words = [_planned(ended) for _, ended in plans]
     for word, (tube, ended) in zip(words, plans, strict=True):
         said = ended.why or [finding.sentence for finding in ended.outcome.findings if word == "refuse"]
-        out.print(f"{word}  {shown(tube.sample)}  [dim]{shown('; '.join(said) or 'nothing changed')}[/]")
+        out.print(Text.assemble(f"{word}  {tube.sample}  ", (shown("; ".join(said) or "nothing changed"), "dim")))
     counts = ", ".join(f"{words.count(word)} {told}" for word, told in PLANNED.items() if word in words)
     out.print(f"{len(plans)} files: {counts}; nothing was written")
 
@@ -91,15 +98,31 @@ def _planned(ended: Ended) -> str:
 
 
 def _percentages(pairs: Sequence[Pair], primary: str) -> Table:
-    table = Table(title=f"{shown(primary)}, per cent", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("sample", no_wrap=True)
-    for name in ("%", "95 % counting", "events", "of"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("gates", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
+    """Return the table of percentages; how the gates were placed only where the terminal has room for it."""
+    roomy = _table(pairs, primary, with_gates=True)
+    return roomy if _width(roomy) <= out.width else _table(pairs, primary, with_gates=False)
+
+
+def _table(pairs: Sequence[Pair], primary: str, *, with_gates: bool) -> Table:
+    title = Text(f"{shown(primary)}, per cent", "bold")
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("sample", "%", "95 % counting", "events", "of", *(["gates"] if with_gates else []), "verdict"):
+        table.add_column(name, justify="left" if name in {"sample", "gates", "verdict"} else "right", no_wrap=True)
     for tube, outcome in pairs:
-        table.add_row(shown(tube.sample), *_numbers(outcome), _statuses(outcome), _coloured(outcome.verdict, outcome.verdict))
+        gates = [_statuses(outcome)] if with_gates else []
+        table.add_row(tube.sample, *_numbers(outcome), *gates, Text(outcome.verdict, COLOURS[outcome.verdict]))
     return table
+
+
+def _width(table: Table) -> int:
+    return out.measure(table, options=out.options.update(width=10_000)).maximum
+
+
+def _print_whole(table: Table) -> None:
+    """Print a table without cutting a number, even where its lines are longer than the terminal's."""
+    lines = out.render_lines(table, out.options.update(width=max(out.width, _width(table))), pad=False)
+    for line in lines:
+        out.print(Text.assemble(*((part.text, part.style or "") for part in line)))
 
 
 def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
@@ -124,18 +147,20 @@ def _show_trouble(pairs: Sequence[Pair]) -> None:
 
     troubled = [(tube, outcome) for tube, outcome in pairs if not outcome.is_clean]
     if troubled:
-        out.print("\n[bold]To look at[/]")
+        out.print(Text("\nTo look at", "bold"))
     for tube, outcome in troubled:
         say_findings(tube.sample, every_finding(outcome))
 
 
 def _show_changes(batch: Batch) -> None:
     if batch.kept:
-        out.print(f"\n[dim]{len(batch.kept)} of {len(batch.pairs)} files had an outcome that still holds; they were not gated again[/]")
+        told = f"{len(batch.kept)} of {len(batch.pairs)} files had an outcome that still holds; they were not gated again"
+        out.print(Text(f"\n{told}", "dim"))
     for sample, why in sorted(batch.again.items()):
-        out.print(f"[dim]{shown(sample)} was gated again: {shown('; '.join(why))}[/]")
+        out.print(Text(f"{sample} was gated again: {shown('; '.join(why))}", "dim"))
     if batch.strangers:
-        out.print(f"[dim]not in this sheet, and left alone: {shown(', '.join(batch.strangers[:8]))}[/]")
+        more = f" and {len(batch.strangers) - NAMED} more" if len(batch.strangers) > NAMED else ""
+        out.print(Text(f"not in this sheet, and left alone: {shown(', '.join(batch.strangers[:NAMED]))}{more}", "dim"))
 
 
 def _show_next(batch: Batch, folder: Path) -> None:
@@ -151,10 +176,6 @@ def _show_next(batch: Batch, folder: Path) -> None:
         out.print("Next: look at the plots, a page per sample.")
 
 
-def _line(finding: Finding) -> str:
-    where = f"  {shown(finding.where)}" if finding.where else ""
-    return f"{_coloured(finding.code, finding.answer)}{where}  {shown(finding.sentence)}"
-
-
-def _coloured(word: str, kind: str) -> str:
-    return f"[{COLOURS[kind]}]{word}[/]" if word else ""
+def _line(finding: Finding) -> Text:
+    parts = [shown(part) for part in (finding.where, finding.sentence) if part]
+    return Text.assemble((finding.code, COLOURS[finding.answer]), *(f"  {part}" for part in parts))

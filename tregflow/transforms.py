@@ -18,6 +18,9 @@ from tregflow.sample import BLOCK, Values
 
 LN10 = math.log(10)
 
+MOST_DECADES = 100.0
+"""Decades of an axis beyond which its constants leave the range of floating-point numbers."""
+
 
 class Transform(Protocol):
     """What an axis needs of its scale."""
@@ -117,7 +120,8 @@ class Log:
 
     def inverse(self, y: Values) -> Values:
         """Return axis units in linear values."""
-        return self.T * np.power(10.0, self.M * (np.asarray(y) - 1))
+        with np.errstate(over="ignore"):  # an edge beyond every number is open
+            return self.T * np.power(10.0, self.M * (np.asarray(y) - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ class Arcsinh:
     T : float
         Linear value that lands at 1; above 0.
     M : float
-        Decades from 0 to 1; above 0.
+        Decades from 0 to 1; above 0, at most 100.
     A : float, default 0
         Further decades below; 0 to M.
     """
@@ -142,7 +146,7 @@ class Arcsinh:
 
     def __post_init__(self) -> None:
         _demand(self.T > 0, f"T is {self.T:g} and must be above 0")
-        _demand(self.M > 0, f"M is {self.M:g} and must be above 0")
+        _demand(0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}")
         _demand(0 <= self.A <= self.M, f"A is {self.A:g} and must lie between 0 and M")
 
     @property
@@ -158,7 +162,8 @@ class Arcsinh:
     def inverse(self, y: Values) -> Values:
         """Return axis units in linear values."""
         stretched = np.asarray(y) * ((self.M + self.A) * LN10) - self.A * LN10
-        return np.sinh(stretched) * (self.T / math.sinh(self.M * LN10))
+        with np.errstate(over="ignore"):  # an edge beyond every number is open
+            return np.sinh(stretched) * (self.T / math.sinh(self.M * LN10))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +177,15 @@ class Logicle:
     W : float, default 0.5
         Decades of nearly linear zone; 0 to M / 2.
     M : float, default 4.5
-        Decades from 0 to 1; above 0.
+        Decades from 0 to 1; above 0, at most 100.
     A : float, default 0
         Further negative decades; -W to M - 2 W.
 
     Notes
     -----
     The curve gives x for y, x = a exp(b y) - c exp(-d y) - f, and is odd about the y of zero. Its
-    root is taken from a table that is even in asinh(x) and sharpened by one Halley step, two
-    beyond the table; the result agrees with an iterated root to the last bits.
+    root is taken from a table that is even in asinh(x) and sharpened by one Halley step; beyond the
+    table the exponential alone is undone, the rest put back. The result agrees with an iterated root to the last bits.
     """
 
     T: float = 262144.0
@@ -192,7 +197,7 @@ class Logicle:
 
     def __post_init__(self) -> None:
         _demand(self.T > 0, f"T is {self.T:g} and must be above 0")
-        _demand(self.M > 0, f"M is {self.M:g} and must be above 0")
+        _demand(0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}")
         _demand(0 <= self.W <= self.M / 2, f"W is {self.W:g} and must lie between 0 and M / 2")
         _demand(-self.W <= self.A <= self.M - 2 * self.W, f"A is {self.A:g} and must lie between -W and M - 2 W")
 
@@ -219,7 +224,8 @@ class Logicle:
         """Return axis units in linear values."""
         curve = _curve(self.T, self.W, self.M, self.A)
         away = np.asarray(y, dtype=np.float64) - curve.x1
-        return np.copysign(curve.linear(np.abs(away) + curve.x1), away)
+        with np.errstate(over="ignore"):  # an edge beyond every number is open
+            return np.copysign(curve.linear(np.abs(away) + curve.x1), away)
 
 
 class _Curve:
@@ -256,9 +262,10 @@ class _Curve:
     def root(self, x: Values) -> Values:
         """Return y for x."""
         size = np.abs(x)
-        place = np.arcsinh(size / self.bend) / self.step
+        near = np.minimum(size, self.largest)
+        place = np.arcsinh(near / self.bend) / self.step
         cell = np.minimum(np.nan_to_num(place), self.CELLS - 1).astype(np.intp)
-        y = self._halley(self.table[cell] + (place - cell) * self.rise[cell], size)
+        y = self._halley(self.table[cell] + (place - cell) * self.rise[cell], near)
         beyond = size > self.largest
         if beyond.any():
             y[beyond] = self._far(size[beyond])
@@ -272,9 +279,11 @@ class _Curve:
         return y - miss / (slope - 0.5 * miss * bend / slope)
 
     def _far(self, size: Values) -> Values:
-        """Return y beyond the table, where the curve is all but an exponential."""
-        y = np.log((size + self.f) / self.a) / self.b
-        return self._halley(self._halley(y, size), size)
+        """Return y beyond the table, where the curve is all but an exponential and no number overflows."""
+        y = np.log(size) / self.b
+        for _ in range(6):  # each takes the error down a thousandfold or more
+            y = (np.log(size + self.f + self.c * np.exp(-self.d * y)) - math.log(self.a)) / self.b
+        return y
 
 
 @cache

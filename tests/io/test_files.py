@@ -46,7 +46,7 @@ class TestWriting:
         [
             (errno.ENOSPC, "no space left on device; make room and run the same command again"),
             (errno.EACCES, "permission denied; close it where it is open, ask for permission, or"),
-            (errno.EROFS, "read-only file system; choose another --out"),
+            (errno.EROFS, "read-only file system; choose another folder"),
         ],
     )
     def test_what_cannot_be_written_is_a_sentence_and_leaves_what_was_there(
@@ -59,13 +59,13 @@ class TestWriting:
         assert caught.value.code == "E-WRITE"
         assert caught.value.status == 4
         assert hint in str(caught.value)
-        assert "Finished files are kept and are not gated again" in str(caught.value)
+        assert "What was finished is kept and is not done again" in str(caught.value)
         assert inside(tmp_path) == {"treg.csv"}
         assert (tmp_path / "treg.csv").read_bytes() == b"old"
 
     def test_a_path_below_a_file_is_a_sentence(self, tmp_path):
         (tmp_path / "file").touch()
-        with pytest.raises(OutputError, match=r"E-WRITE .*file/treg.csv  (not a directory|file exists); choose another --out"):
+        with pytest.raises(OutputError, match=r"E-WRITE .*file/treg.csv  (not a directory|file exists); choose another folder"):
             write_whole(tmp_path / "file" / "treg.csv", b"")
 
     def test_of_several_none_appears_when_the_last_has_no_room(self, tmp_path, monkeypatch):

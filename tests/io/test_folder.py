@@ -73,7 +73,7 @@ class TestHolding:
     def test_what_cannot_be_made_is_a_sentence(self, tmp_path, name):
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to(tmp_path / "loop")
-        with pytest.raises(OutputError, match="E-WRITE .*choose another --out") as caught, Folder(tmp_path / name).held():
+        with pytest.raises(OutputError, match="E-WRITE .*choose another folder") as caught, Folder(tmp_path / name).held():
             pass
         assert caught.value.status == 4
 

@@ -6,7 +6,9 @@ outline on two. Fixed shapes need no method: a template writes them as they are.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from tregflow.gates import clouds, cuts
 from tregflow.gates.method import Found
@@ -22,3 +24,14 @@ CLOUDS: Mapping[str, Callable[..., Found]] = {
     "cluster": clouds.cluster,
 }
 METHODS: Mapping[str, Callable[..., Found]] = {**CUTS, **CLOUDS}
+
+
+def is_cut(method: str) -> bool:
+    """Whether a method places an edge on one axis."""
+    return method in CUTS
+
+
+@cache
+def takes_window(method: str) -> bool:
+    """Whether a method looks at the window itself."""
+    return "within" in inspect.signature(METHODS[method]).parameters

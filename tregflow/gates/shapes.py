@@ -103,6 +103,8 @@ class Polygon:
 
     def contains(self, view: View) -> Mask:
         """Return which rows lie inside."""
+        if isinstance(view.scale(0), Identity) and isinstance(view.scale(1), Identity):
+            return self._holds(view.linear(0), view.linear(1))  # nothing to bring to an axis, so nothing to box
         corners = np.array(self.vertices)
         places, columns = _boxed(view, *_widened(corners.min(axis=0), corners.max(axis=0)))
         x, y = (view.scale(axis)(column) for axis, column in enumerate(columns))
@@ -125,11 +127,13 @@ class Polygon:
         Dividing to find where an edge is crossed rounds differently: an event right on a slanted edge
         then falls to another side.
         """
-        inside = np.zeros(len(x), bool)
-        for (x1, y1), (x2, y2) in zip((self.vertices[-1], *self.vertices[:-1]), self.vertices, strict=True):
+        inside, share = np.zeros(len(x), bool), np.empty(len(x))
+        above = [y >= corner for _, corner in self.vertices]
+        for end, ((x1, y1), (x2, y2)) in enumerate(zip((self.vertices[-1], *self.vertices[:-1]), self.vertices, strict=True)):
             if y1 != y2:
-                left = (x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)
-                inside ^= ((y1 <= y) != (y2 <= y)) & (left > 0 if y2 > y1 else left < 0)
+                left = (y - y1) * (x2 - x1)
+                left -= np.multiply(np.subtract(x, x1, out=share), y2 - y1, out=share)
+                inside ^= (above[end - 1] ^ above[end]) & (left > 0 if y2 > y1 else left < 0)
         return inside
 
     def to_mapping(self) -> dict[str, Any]:
@@ -416,14 +420,16 @@ def _boxed(view: View, low: Point, high: Point) -> tuple[Rows, list[Values]]:
 
 def _within(x: Values, scale: Transform, low: float, high: float) -> Mask:
     """Return which linear values lie between two edges on a scale; what has no place on it does not."""
-    inside = x > 0 if scale.positive else np.ones(len(x), bool)
+    edges, positive = [], scale.positive
     if isinstance(scale, Linear):  # compared on the axis: every program rounds the same way there, and none back
         x, scale = scale(x), Identity()
     if math.isfinite(low):
-        inside &= x >= scale.inverse(np.float64(low))
+        edges.append(x >= scale.inverse(np.float64(low)))
     if math.isfinite(high):
-        inside &= x < scale.inverse(np.float64(high))
-    return inside
+        edges.append(x < scale.inverse(np.float64(high)))
+    if positive or not edges:
+        edges.append(x > 0 if positive else np.ones(len(x), bool))
+    return np.logical_and.reduce(edges) if len(edges) > 1 else edges[0]
 
 
 def _mask(view: View, places: Rows) -> Mask:

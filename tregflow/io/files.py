@@ -69,13 +69,13 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 
 def unwritten(path: Path, error: OSError) -> OutputError:
     """Return the error that says why a file could not be written."""
-    hint = "choose another --out"
+    hint = "choose another folder"
     if error.errno in FULL:
         hint = "make room and run the same command again"
     elif error.errno in FORBIDDEN:
-        hint = "close it where it is open, ask for permission, or choose another --out"
-    return OutputError(Finding("E-WRITE", f"{(error.strerror or str(error)).lower()}; {hint}. Finished files are kept and "
-                               "are not gated again", str(path)))  # fmt: skip
+        hint = "close it where it is open, ask for permission, or choose another folder"
+    return OutputError(Finding("E-WRITE", f"{(error.strerror or str(error)).lower()}; {hint}. What was finished is kept and "
+                               "is not done again", str(path)))  # fmt: skip
 
 
 def located(root: Path, file: str) -> Path:

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import BaseFileLock, FileLock, Timeout
 
 from tregflow.errors import BusyError, Finding, InputError, OutputError
 from tregflow.io.files import PART, sha256, unwritten, write_together, write_whole
 from tregflow.outcome import Outcome
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 LOCK = ".lock"
 RECORD = "run.json"
@@ -74,6 +77,8 @@ class Folder:
                                      f"{' …' if len(inside) > 3 else ''}); name a new folder", str(self.path)))  # fmt: skip
 
     def _locked(self) -> BaseFileLock:
+        from filelock import FileLock, Timeout  # workers hold no folder
+
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path / LOCK, timeout=0)

@@ -131,13 +131,8 @@ def read_spillover(path: Path, *, decimal: str = ".") -> Spillover:
         _check_labels(table, names)
     values = [[_number(row, name, table.name) for name in names] for row in table.rows]
     if len(values) != len(names):
-        raise InputError(
-            Finding(
-                "E-SPILL",
-                f"has {len(values)} rows and {len(names)} columns of detectors; it must be square",
-                table.name,
-            )
-        )
+        said = f"has {len(values)} rows and {len(names)} columns of detectors; it must be square"
+        raise InputError(Finding("E-SPILL", said, table.name))
     return Spillover(names, np.array(values, dtype=np.float64).reshape(len(names), len(names)), table.name)
 
 
@@ -296,13 +291,7 @@ def _number(row: Row, column: str, name: str) -> float:
 
 def _check_labels(table: Table, names: Sequence[str]) -> None:
     for row, name in zip(table.rows, names, strict=False):
-        label = row.cells[table.columns[0]]
-        if label.strip() != name.strip():
-            raise InputError(
-                Finding(
-                    "E-SPILL",
-                    f'row "{label}" stands where the header has "{name}"; rows and columns must '
-                    f"be in the same order{nearest(label, names)}",
-                    f"{table.name}:{row.line}",
-                )
-            )
+        label = row.cells.get(table.columns[0], "")
+        if label != name:
+            said = f'row "{label}" stands where the header has "{name}"; rows and columns must be in the same order'
+            raise InputError(Finding("E-SPILL", said + nearest(label, names), f"{table.name}:{row.line}"))

@@ -58,8 +58,8 @@ class Look:
     ----------
     colour, tint, ink : str
         Of the frame, of the band that names the status, and of the words in it.
-    hatch : str
-        Pattern of the band.
+    is_hatched : bool
+        Whether the band is, because there is no gate.
     is_loud : bool
         Whether someone must look: the frame is thick.
     """
@@ -67,7 +67,7 @@ class Look:
     colour: str
     tint: str
     ink: str = INK
-    hatch: str = ""
+    is_hatched: bool = False
     is_loud: bool = False
 
 
@@ -78,8 +78,8 @@ LOOKS: Mapping[Status, Look] = {
     "at bound": Look("#e69f00", "#e69f00", is_loud=True),
     "fallback": Look("#d55e00", "#d55e00", "#ffffff", is_loud=True),
     "corrected": Look("#aa4499", "#dfb3d6", is_loud=True),
-    "skipped": Look("#6e6e6e", "#e4e4e4", hatch="////", is_loud=True),
-    "refused": Look("#2b2b2b", "#e4e4e4", hatch="////", is_loud=True),
+    "skipped": Look("#6e6e6e", "#e4e4e4", is_hatched=True, is_loud=True),
+    "refused": Look("#2b2b2b", "#e4e4e4", is_hatched=True, is_loud=True),
 }
 """Okabe and Ito's colours, which colour-blind eyes keep apart; the words say the same."""
 
@@ -151,8 +151,9 @@ def _caption(paper: Paper, panel: Panel, plot: Box) -> None:
         paper.text(plot.right, plot.top - 50, "reference", colour=FAINT, align="right")
     paper.text(plot.left, plot.top - 26, panel.percent, size=15, bold=True)
     paper.text(plot.right, plot.top - 26, panel.count, size=8.5, align="right")
-    paper.rectangle(band, face=look.tint, edge=look.colour, width=0.8, hatch=look.hatch)
-    if look.hatch:
+    paper.rectangle(band, face=look.tint, edge=look.colour, width=0.8)
+    if look.is_hatched:
+        paper.hatching(band, look.colour)
         words = width_of(panel.status_words, 8.5, bold=look.is_loud)
         paper.rectangle(Box(band.left + 5, band.top + 2, round(words) + 12, band.height - 4), face=look.tint)
     paper.rectangle(Box(band.left, band.top, 6, band.height), face=look.colour)
@@ -173,7 +174,9 @@ def _title(panel: Panel, width: float) -> str:
 
 def _words_only(paper: Paper, panel: Panel, plot: Box) -> None:
     look = LOOKS[panel.status]
-    paper.rectangle(plot, face="#f4f4f4", edge="#d8d8d8", width=0.0, hatch=look.hatch)
+    paper.rectangle(plot, face="#f4f4f4")
+    if look.is_hatched:
+        paper.hatching(plot, GHOST)
     lines = [line for note in panel.notes for line in wrapped(note, plot.width - 36, 9.5, 6)]
     above = plot.top + plot.height / 2 - 8 * len(lines)
     paper.rectangle(Box(plot.left + 10, above - 8, plot.width - 20, 16 * len(lines) + 16), face="#ffffff")

@@ -96,13 +96,18 @@ class Paper:
         bottom = self.height - round(top) - len(pixels)
         self._figure.figimage(pixels, round(left), bottom, origin="upper", zorder=self._above())
 
-    def rectangle(
-        self, box: Box, face: str = "none", edge: str = "none", width: float = 1.0, hatch: str = ""
-    ) -> None:
-        """Paint a rectangle, filled, bordered or hatched."""
+    def rectangle(self, box: Box, face: str = "none", edge: str = "none", width: float = 0.0) -> None:
+        """Paint a rectangle, filled, bordered or both."""
         corner = (box.left, self.height - box.bottom)
-        self._add(Rectangle(corner, box.width, box.height, facecolor=face, edgecolor=edge, linewidth=width,
-                            hatch=hatch, joinstyle="miter"))  # fmt: skip
+        painted = Rectangle(corner, box.width, box.height, facecolor=face, edgecolor=edge, linewidth=width)
+        painted.set_joinstyle("miter")
+        self._add(painted)
+
+    def hatching(self, box: Box, colour: str) -> None:
+        """Fill a rectangle with slanted lines; matplotlib's own take colour and width from a user's settings."""
+        starts = np.arange(box.left - box.height, box.right, 7)
+        slants = [np.array([(start, box.bottom), (start + box.height, box.top)]) for start in starts]
+        self.lines(slants, colour, width=0.8, inside=box)
 
     def lines(
         self,

@@ -1,0 +1,115 @@
+"""Tables say what the outcomes say: always a row, in an order that leaves no trace of the work."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from studies import done, measure, small
+
+from tregflow.errors import Finding
+from tregflow.io.tables import table_bytes
+from tregflow.outcome import Evidence, Outcome
+from tregflow.results import FILES, POPULATIONS, TREG, every_finding, file_table, paired, population_table, treg_table
+from tregflow.study import Tube
+
+TEMPLATE = small()
+
+
+def cells(table: tuple) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_bytes(*table).decode())))
+
+
+def pair(tube: Tube, outcome: Outcome | None = None):
+    return paired([tube], {tube.sample: outcome or done(tube.sample)})
+
+
+class TestOrder:
+    def test_by_name_with_numbers_by_size_whatever_came_first(self):
+        names = ["S10_W2", "s2_w10", "S2_W2", "S10_W0", "A", "S2"]
+        expected = ["A", "S2", "S2_W2", "s2_w10", "S10_W0", "S10_W2"]
+        for order in (names, names[::-1]):
+            pairs = paired([Tube(name, "a.fcs") for name in order], {name: done(name) for name in order})
+            assert [tube.sample for tube, _ in pairs] == expected
+
+
+class TestTreg:
+    def test_a_full_tube_has_a_row_per_measure(self):
+        tube = Tube("A", "a.fcs", "S01", "W0", "R1", "2022-01-01", extra={"x_arm": "B", "panel": "old"})
+        columns, _ = table = treg_table(pair(tube), TEMPLATE)
+        assert columns == [*TREG, "x_arm"]
+        rows = cells(table)
+        assert [row["measure"] for row in rows] == ["Treg of CD4", "CD4 of CD3"]
+        assert [row["role"] for row in rows] == ["primary", "secondary"]
+        assert rows[0] == {**dict.fromkeys(columns, ""), "subject": "S01", "visit": "W0", "collected": "2022-01-01", "sample": "A",
+                           "run": "R1", "measure": "Treg of CD4", "role": "primary", "numerator": "1", "denominator": "8",
+                           "percent": "12.5", "ci_low": "2.24", "ci_high": "47.1", "verdict": "pass", "x_arm": "B"}  # fmt: skip
+
+    def test_a_refused_file_has_its_rows_without_numbers(self):
+        refused = Outcome("A", "refused", {}, Evidence("a.fcs"), (Finding("E-TRUNCATED", "x"), Finding("N-TEXT", "y")))
+        rows = cells(treg_table(pair(Tube("A", "a.fcs"), refused), TEMPLATE))
+        assert [(row["percent"], row["numerator"], row["verdict"], row["codes"]) for row in rows] == 2 * [
+            ("", "", "fail", "E-TRUNCATED N-TEXT")]  # fmt: skip
+
+    def test_a_percent_of_nothing_is_empty_and_zero_is_zero(self):
+        none = cells(treg_table(pair(Tube("A", "a.fcs"), done("A", percent=None, numerator=0, denominator=0)), TEMPLATE))
+        zero = cells(treg_table(pair(Tube("A", "a.fcs"), done("A", percent=0.0, numerator=0)), TEMPLATE))
+        assert (none[0]["percent"], none[0]["numerator"], none[0]["denominator"]) == ("", "0", "0")
+        assert zero[0]["percent"] == "0"
+
+    @pytest.mark.parametrize("kind", ["reference", "unstained", "fmo:CD25", "single:CD4"])
+    def test_no_other_tube_enters(self, kind):
+        assert cells(treg_table(pair(Tube("A", "a.fcs", tube=kind)), TEMPLATE)) == []
+
+    def test_the_run_is_the_sheets_or_the_files(self):
+        assert cells(treg_table(pair(Tube("A", "a.fcs", run="R9")), TEMPLATE))[0]["run"] == "R9"
+        assert cells(treg_table(pair(Tube("A", "a.fcs")), TEMPLATE))[0]["run"] == "01-JAN-2022 SIM1"
+
+
+class TestPopulations:
+    def test_a_row_says_where_it_came_from(self):
+        columns, _ = table = population_table(pair(Tube("A", "a.fcs", "S01", "W0", extra={"x_arm": "B"})), TEMPLATE)
+        assert columns == [*POPULATIONS, "median_CD25", "template_sha256", "file_sha256", "x_arm"]
+        (row,) = cells(table)
+        assert (row["path"], row["count"], row["percent_of_parent"]) == ("CD3/CD4/Treg", "1", "12.5")
+        assert (row["median_CD25"], row["template_sha256"], row["file_sha256"]) == ("4321.5", TEMPLATE.hash, "abc")
+        assert (row["shift"], row["is_reference"], row["x_arm"]) == ("", "", "B")
+
+    def test_a_refused_file_has_none(self):
+        assert cells(population_table(pair(Tube("A", "a.fcs"), Outcome("A", "refused", {}, Evidence("a"))), TEMPLATE)) == []
+
+
+class TestFiles:
+    def test_every_file_has_a_row_with_all_that_was_said_once(self):
+        said = (Finding("F-BOUND", "b"), Finding("E-GATE", "a"))
+        columns, _ = table = file_table(pair(Tube("A", "sub/a.fcs"), done("A", *said)))
+        (row,) = cells(table)
+        assert columns == list(FILES)
+        assert (row["codes"], row["sentences"]) == ("E-GATE F-BOUND", "F-BOUND b | E-GATE a")
+        assert (row["file"], row["state"], row["events"], row["sha256"]) == ("sub/a.fcs", "done", "8", "abc")
+
+    def test_a_name_that_is_not_utf8_can_be_written(self):
+        (row,) = cells(file_table(pair(Tube("A", "M\udcfcller.fcs"))))
+        assert row["file"] == "M?ller.fcs"
+
+    def test_what_measures_said_is_said_of_the_file_too(self):
+        outcome = Outcome("A", "done", {}, Evidence("a"), (Finding("N-TEXT", "x"),),
+                          measures=(measure("m", findings=(Finding("N-TEXT", "x"), Finding("F-FEW", "y"))),))  # fmt: skip
+        assert [finding.code for finding in every_finding(outcome)] == ["N-TEXT", "F-FEW"]
+
+
+class TestSpreadsheets:
+    @pytest.mark.parametrize("cell", ["=HYPERLINK(A1)", "+1+1", "-x", "@SUM(A1)", "\tx", "\rx"])
+    def test_no_text_is_taken_for_a_formula(self, cell):
+        tube = Tube("A", f"{cell}.fcs", subject=cell, visit=cell, run=cell, extra={"x_note": cell})
+        outcome = done("A", Finding("F-STAIN", cell))
+        for table in (treg_table(pair(tube, outcome), TEMPLATE), population_table(pair(tube, outcome), TEMPLATE),
+                      file_table(pair(tube, outcome))):  # fmt: skip
+            for row in csv.reader(io.StringIO(table_bytes(*table).decode(), newline="")):
+                assert not [word for word in row if word.startswith(("=", "+", "-", "@", "\t", "\r"))]
+
+    def test_a_negative_number_stays_a_number(self):
+        population = {**done("A").populations[0], "shift": -0.25}
+        outcome = Outcome("A", "done", {}, Evidence("a"), populations=(population,))
+        assert cells(population_table(pair(Tube("A", "a.fcs"), outcome), TEMPLATE))[0]["shift"] == "-0.25"

@@ -1,0 +1,124 @@
+"""A drafted sheet can be read, guesses are called guesses, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import studies
+
+from tregflow.errors import InputError
+from tregflow.io.fcs import read_fcs
+from tregflow.io.tables import read_sheet
+from tregflow.sheet import draft
+
+
+@pytest.fixture(scope="module")
+def file() -> Path:
+    return studies.simulated() / "fcs" / "S01_W00.fcs"
+
+
+def drafted(folder: Path) -> dict[str, dict[str, str]]:
+    draft(folder, folder / "samples.csv")
+    return {row["file"]: row for row in studies.rows_of(folder / "samples.csv")}
+
+
+def put(folder: Path, file: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / name)
+    return folder
+
+
+def test_subject_visit_tube_and_run_are_guessed_and_said_to_be(tmp_path, file):
+    put(tmp_path, file, "012_W12.fcs", "012_W0_FMO_CD25.fcs", "012_W0_Unstained.fcs", "run1/single CD4.fcs", "Reference d1.fcs")
+    rows = drafted(tmp_path)
+    assert [(row["subject"], row["visit"], row["tube"]) for row in rows.values()] == [
+        ("012", "W0", "fmo:CD25"), ("012", "W0", "unstained"), ("012", "W12", "full"), ("", "d1", "reference"),
+        ("", "", "single:CD4")]  # fmt: skip
+    assert {row["run"] for row in rows.values()} == {f"{read_fcs(file).keywords['$DATE']} SIM1"}
+    assert {row["collected"] for row in rows.values()} == {""}
+
+
+def test_guesses_are_counted(tmp_path, file):
+    _, findings = draft(put(tmp_path, file, "012_W12.fcs", "other.fcs"), tmp_path / "samples.csv")
+    assert [str(finding) for finding in findings] == [
+        "N-GUESSED  subject: guessed from the file name in 1 of 2 rows; the others are empty",
+        "N-GUESSED  visit: guessed from the file name in 1 of 2 rows; the others are empty",
+        "N-GUESSED  tube: guessed from the file name in 2 of 2 rows",
+        "N-GUESSED  run: guessed from date and cytometer in the file in 2 of 2 rows",
+    ]
+
+
+def test_a_file_that_cannot_be_read_has_its_row_and_is_named(tmp_path, file):
+    put(tmp_path, file, "012_W12.fcs")
+    (tmp_path / "bad.fcs").write_bytes(b"<html>")
+    written, findings = draft(tmp_path, tmp_path / "samples.csv")
+    assert written == 2
+    assert findings[0].code == "E-NOT-FCS"
+    assert findings[0].where == "bad.fcs"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("d1/S1_W0.fcs", "d2/S1_W0.fcs"),
+        ("d1/a.fcs", "d2/a.fcs", "a.fcs"),
+        ("S1_W0 old.fcs", "S1_W0.fcs", "S1_W0_.fcs"),
+        ("x/y.fcs", "x-y.fcs"),
+        ("(1).fcs", "-1-.fcs", "1.fcs"),
+        ("A.fcs", "a.FCS"),
+        ("().fcs", "äöü.fcs", "éè.fcs"),
+    ],
+)
+def test_the_draft_can_be_read_however_files_are_named(tmp_path, file, names):
+    put(tmp_path, file, *names)
+    draft(tmp_path, tmp_path / "samples.csv")
+    tubes = read_sheet(tmp_path / "samples.csv", ())
+    assert len(tubes) == len({tube.sample.casefold() for tube in tubes}) == len(names)
+    assert all((tmp_path / tube.file).is_file() for tube in tubes)
+
+
+@pytest.mark.parametrize("name", ["-ve.fcs", "+ve.fcs", "=1.fcs", "@home.fcs"])
+def test_a_file_whose_name_is_like_a_formula_is_found_again(tmp_path, file, name):
+    put(tmp_path, file, name)
+    draft(tmp_path, tmp_path / "samples.csv")
+    (tube,) = read_sheet(tmp_path / "samples.csv", ())
+    assert (tmp_path / tube.file).is_file()
+
+
+def test_what_a_computer_left_beside_the_files_is_not_a_file(tmp_path, file):
+    put(tmp_path, file, "a.fcs", "without ending")
+    (tmp_path / "._a.fcs").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "notes.txt").write_text("FC")
+    assert list(drafted(tmp_path)) == ["a.fcs", "without ending"]
+
+
+def test_a_name_that_no_sheet_can_hold_is_named(tmp_path, file):
+    put(tmp_path, file, "a.fcs", os.fsdecode(b"M\xfcller.fcs"))
+    written, findings = draft(tmp_path, tmp_path / "samples.csv")
+    assert written == 1
+    assert str(findings[0]) == "E-UNREADABLE  M?ller.fcs  its name is not UTF-8 and no sheet can hold it; rename it"
+
+
+def test_a_sheet_elsewhere_names_files_by_their_whole_path(tmp_path, file):
+    put(tmp_path / "files", file, "a.fcs")
+    draft(tmp_path / "files", tmp_path / "sheets" / "s.csv")
+    assert studies.rows_of(tmp_path / "sheets" / "s.csv")[0]["file"] == str((tmp_path / "files" / "a.fcs").resolve())
+
+
+class TestRefused:
+    def test_a_sheet_is_never_overwritten(self, tmp_path, file):
+        put(tmp_path, file, "a.fcs")
+        (tmp_path / "samples.csv").write_text("mine")
+        with pytest.raises(InputError, match="E-OUT .*exists already and is not overwritten; name another with --samples"):
+            draft(tmp_path, tmp_path / "samples.csv")
+        assert (tmp_path / "samples.csv").read_text() == "mine"
+
+    def test_no_folder_and_no_file(self, tmp_path):
+        with pytest.raises(InputError, match="E-MISSING .*is not a folder"):
+            draft(tmp_path / "absent", tmp_path / "samples.csv")
+        with pytest.raises(InputError, match="E-MISSING .*holds no FCS file"):
+            draft(tmp_path, tmp_path / "samples.csv")

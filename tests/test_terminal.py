@@ -1,0 +1,108 @@
+"""What people see: the numbers, what to look at, what to do; no name can bend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from studies import done
+
+from tregflow import terminal
+from tregflow.batch import Batch
+from tregflow.errors import Finding, InputError
+from tregflow.job import Ended
+from tregflow.outcome import Evidence, Outcome
+from tregflow.results import paired
+from tregflow.study import Tube
+
+NASTY = "[red]x[/red][/nope]\x1b[31m\x07\u202e\\"
+HARMLESS = "[red]x[/red][/nope]\ufffd[31m\ufffd\ufffd\\"
+
+
+def batch(*outcomes: Outcome, **more: object) -> Batch:
+    tubes = [Tube(outcome.sample, "a.fcs") for outcome in outcomes]
+    return Batch(paired(tubes, {outcome.sample: outcome for outcome in outcomes}), **more)
+
+
+def shown(capsys: pytest.CaptureFixture[str], *outcomes: Outcome, folder: str = "out", **more: object) -> str:
+    terminal.show_batch(batch(*outcomes, **more), Path(folder), "Treg of CD4")
+    return capsys.readouterr().out
+
+
+class TestBatch:
+    def test_percent_interval_and_counts(self, capsys):
+        said = shown(capsys, done("A"))
+        row = next(line for line in said.splitlines() if line.startswith("A "))
+        assert row.split() == ["A", "12.50", "2.24", "–", "47.10", "1", "8", "pass"]
+        assert "1 files: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv" in said
+        assert "To look at" not in said
+
+    def test_what_was_refused_or_flagged_is_told_and_notes_are_not(self, capsys):
+        refused = Outcome("B", "refused", {}, Evidence("b"), (Finding("E-MARKER", "no channel for CD4"), Finding("N-TEXT", "x")))
+        said = shown(capsys, done("A", Finding("F-BOUND", "CD4: at the edge")), refused)
+        assert "  F-BOUND  A  CD4: at the edge\n" in said
+        assert "  E-MARKER  B  no channel for CD4\n" in said
+        assert "N-TEXT" not in said
+        assert "Next: tregflow explain CODE says what a code means" in said
+        assert next(line for line in said.splitlines() if line.startswith("B ")).split() == ["B", "–", "fail"]
+
+    def test_plots_are_named_only_where_they_are(self, capsys, tmp_path):
+        assert "plots/" not in shown(capsys, done("A"), folder=str(tmp_path))
+        (tmp_path / "plots").mkdir()
+        assert "Next: look at the plots, a page per sample." in shown(capsys, done("A"), folder=str(tmp_path))
+
+    def test_a_percent_of_nothing_is_a_dash(self, capsys):
+        said = shown(capsys, done("A", percent=None, ci_low=None, ci_high=None, numerator=0, denominator=0))
+        assert next(line for line in said.splitlines() if line.startswith("A ")).split() == ["A", "–", "0", "0", "pass"]
+
+    def test_what_was_kept_and_what_was_gated_again(self, capsys):
+        said = shown(capsys, done("A"), done("B"), kept=frozenset("A"), again={"B": ("template: gate CD4", "numpy")}, strangers=("C",))
+        assert "1 of 2 files had an outcome that still holds; they were not gated again" in said
+        assert "B was gated again: template: gate CD4; numpy" in said
+        assert "not in this sheet, and left alone: C" in said
+
+    def test_of_300_samples_a_terminal_shows_60_and_all_that_is_wrong(self, capsys):
+        outcomes = [done(f"S{number}") for number in range(299)]
+        said = shown(capsys, *outcomes, Outcome("S299", "refused", {}, Evidence("x"), (Finding("E-TWICE", "y"),)))
+        assert "… and 240 more in out/treg.csv" in said
+        assert "  E-TWICE  S299  y" in said
+        assert len(said.splitlines()) < 80
+
+    def test_a_narrow_terminal_loses_no_number(self, capsys, monkeypatch):
+        monkeypatch.setattr(terminal.out, "_width", 30)
+        said = shown(capsys, done("S01_W00"))
+        for word in ("S01_W00", "12.50", "47.10", "pass"):
+            assert word in said
+
+
+class TestNames:
+    def test_no_name_is_taken_for_markup_or_steers_the_terminal(self, capsys):
+        outcome = Outcome("A", "refused", {}, Evidence("a"), (Finding("E-MARKER", NASTY, NASTY),))
+        terminal.show_batch(batch(outcome, again={"A": (NASTY,)}, strangers=(NASTY,)), Path(NASTY), NASTY)
+        terminal.say_error(InputError(Finding("E-OUT", NASTY, NASTY)))
+        terminal.show_plan([(Tube("A", "a"), Ended(outcome, (NASTY,)))])
+        said = capsys.readouterr()
+        assert f"E-OUT  {HARMLESS}  {HARMLESS}\n" == said.err
+        assert f"{HARMLESS}, per cent" in said.out
+        assert f"E-MARKER  {HARMLESS}  {HARMLESS}\n" in said.out
+        assert f"gate  A  {HARMLESS}\n" in said.out
+        assert not {"\x1b", "\x07", "\u202e"} & set(said.out + said.err)
+
+
+class TestPlan:
+    def test_what_would_be_kept_gated_and_refused(self, capsys):
+        old = Outcome("A", "refused", {"file": "1"}, Evidence("a"), (Finding("E-MARKER", "m"),))
+        gone = Outcome("A", "refused", {}, Evidence("a"), (Finding("E-MISSING", "there is no such file"),))
+        plans = [Ended(old, kept=True), Ended(old, ("template: markers",)), Ended(gone), Ended(done("A"), ("no outcome yet",))]
+        terminal.show_plan([(Tube(name, "a"), ended) for name, ended in zip("ABCD", plans, strict=True)])
+        assert capsys.readouterr().out == (
+            "keep  A  nothing changed\ngate  B  template: markers\nrefuse  C  there is no such file\ngate  D  no outcome yet\n"
+            "4 files: 2 would be gated, 1 would be kept, 1 would be refused; nothing was written\n"
+        )
+
+
+def test_progress_is_silent_where_nobody_watches(capsys):
+    with terminal.progress(2) as seen:
+        seen(Ended(done("A")))
+    said = capsys.readouterr()
+    assert said.out == said.err == ""
