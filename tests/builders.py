@@ -26,11 +26,16 @@ def sample(
     spillover: Spillover | None = None,
     **said: Mapping[str, Any],
 ) -> Sample:
-    """Return a file with these columns by ``$PnN``; `said` sets fields of its channels by name."""
+    """Return a file with these columns by ``$PnN``; `said` sets fields of its channels by name.
+
+    Scatter has the range 0 to 1000, everything else 0 to 1.
+    """
     stains = stains or {}
     fields = [{field: values[name] for field, values in said.items() if name in values} for name in columns]
     channels = tuple(
-        Channel(name, stains.get(name, ""), **{"range": 1000.0, **own})
+        Channel(
+            name, stains.get(name, ""), **{"range": 1000.0 if name.startswith(("FSC", "SSC")) else 1.0, **own}
+        )
         for name, own in zip(columns, fields, strict=True)
     )
     records = np.column_stack([np.asarray(column, dtype=np.float64) for column in columns.values()])

@@ -181,7 +181,9 @@ def _drawn(name: str, what: str, said: Words, dimensions: list[fk.Dimension]) ->
     if what == "polygon":
         return fk.gates.PolygonGate(name, dimensions, said["vertices"])
     if what == "ellipse":
-        return fk.gates.EllipsoidGate(name, dimensions, said["centre"], said["covariance"], said.get("distance", 1.0))
+        return fk.gates.EllipsoidGate(
+            name, dimensions, said["centre"], said["covariance"], said.get("distance", 1.0)
+        )
     return fk.gates.RectangleGate(name, dimensions)
 
 
@@ -201,7 +203,9 @@ def members_by_flowkit(words: Words, channels: Mapping[str, str], tube: Tube) ->
         tree.add(population["name"], gate_words, population["markers"], path)
     with np.errstate(all="ignore"):  # logarithms of what is not above zero, again
         results = tree.strategy.gate_sample(tube.theirs)
-    return {name: np.asarray(results.get_gate_membership(name, path)) for name, path in tree.paths.items() if path}
+    return {
+        name: np.asarray(results.get_gate_membership(name, path)) for name, path in tree.paths.items() if path
+    }
 
 
 # ----------------------------------------------------------------------------------------- our side
@@ -249,7 +253,12 @@ class Compared:
 
 
 def compared(
-    words: Words, channels: Mapping[str, str], tube: Tube, sample: Sample | None = None, *, mixing_rounds: bool = False
+    words: Words,
+    channels: Mapping[str, str],
+    tube: Tube,
+    sample: Sample | None = None,
+    *,
+    mixing_rounds: bool = False,
 ) -> Compared:
     """Gate one file by both programs and compare event by event.
 
@@ -364,7 +373,11 @@ def _near_outline(corners: np.ndarray, points: np.ndarray, rounds: Sequence[bool
             across, place = points[:, 1 - along], points[:, along]
             low, high = sorted((a[1 - along], b[1 - along]))
             slack = NEAR if rounds[1 - along] else 0.0
-            share = np.clip((across - a[1 - along]) / (b[1 - along] - a[1 - along]), 0, 1) if high > low else np.nan
+            share = (
+                np.clip((across - a[1 - along]) / (b[1 - along] - a[1 - along]), 0, 1)
+                if high > low
+                else np.nan
+            )
             crossing = a[along] + share * (b[along] - a[along])
             found |= (low - slack <= across) & (across <= high + slack) & (np.abs(place - crossing) <= NEAR)
     return found
@@ -377,9 +390,13 @@ def _reach(values: np.ndarray) -> float:
 def holds(what: str, said: Words, points: np.ndarray) -> Mask:
     """Return which points lie in a shape, by FlowUtils; shape (n_points, n_axes) in, (n_points,) out."""
     if what == "polygon":
-        return flowutils.gating.points_in_polygon(np.array(said["vertices"], float), np.ascontiguousarray(points))
+        return flowutils.gating.points_in_polygon(
+            np.array(said["vertices"], float), np.ascontiguousarray(points)
+        )
     if what == "ellipse":
-        return flowutils.gating.points_in_ellipsoid(said["covariance"], said["centre"], said.get("distance", 1.0), points)
+        return flowutils.gating.points_in_ellipsoid(
+            said["covariance"], said["centre"], said.get("distance", 1.0), points
+        )
     inside = np.ones(len(points), bool)
     for axis, (low, high) in enumerate(_edges(what, said)):
         inside &= (low is None) | (points[:, axis] >= (low if low is not None else 0))
@@ -427,10 +444,14 @@ def floats(seed: int, events: int = 3_000) -> bytes:
     rng = np.random.default_rng(seed)
     dyes = ["FITC-A", "PE-A", "PerCP-A", "APC-A", "BV421-A"]
     matrix = np.eye(5) + np.where(np.eye(5), 0, rng.uniform(0, 0.2, (5, 5))).round(4)
-    bright = np.where(rng.random((events, 5)) < 0.4, rng.lognormal(9, 0.8, (events, 5)), rng.normal(0, 150, (events, 5)))
+    bright = np.where(
+        rng.random((events, 5)) < 0.4, rng.lognormal(9, 0.8, (events, 5)), rng.normal(0, 150, (events, 5))
+    )
     stained = bright @ matrix + rng.normal(0, 20, (events, 5))
     scatter = np.column_stack([rng.normal(9e4, 2e4, events), rng.lognormal(10.5, 0.4, events)])
-    gains = dict(zip(["FSC-A", "SSC-A", *dyes], ["2.5", "1.0", "1.0", "3.67", "1.0", "8", "0.5"], strict=True))
+    gains = dict(
+        zip(["FSC-A", "SSC-A", *dyes], ["2.5", "1.0", "1.0", "3.67", "1.0", "8", "0.5"], strict=True)
+    )
     channels = [parameter(name, G=gain, E="0,0") for name, gain in gains.items()]
     return fcs_bytes(np.column_stack([scatter, stained]).tolist(), channels, order="big",
                      keywords={"$SPILLOVER": spilled(dyes, matrix)})  # fmt: skip
@@ -444,7 +465,9 @@ def whole_numbers(seed: int, events: int = 2_000) -> bytes:
     rng = np.random.default_rng(seed)
     dyes = ["V450-A", "B530-A", "R660-A", "Y585-A"]
     matrix = np.eye(4) + np.tril(rng.integers(0, 3, (4, 4)), -1) / 8
-    stained = np.where(rng.random((events, 4)) < 0.5, rng.normal(600, 120, (events, 4)), rng.normal(60, 30, (events, 4)))
+    stained = np.where(
+        rng.random((events, 4)) < 0.5, rng.normal(600, 120, (events, 4)), rng.normal(60, 30, (events, 4))
+    )
     scatter = rng.normal(512, 100, (events, 2))
     rows = np.clip(np.column_stack([scatter, stained]), 0, 1023).round()
     channels = [parameter(name, span=1024) for name in ["FSC-A", "SSC-A", *dyes]]
@@ -456,7 +479,9 @@ def log_amplified(seed: int, events: int = 3_000) -> bytes:
     rng = np.random.default_rng(seed)
     dyes = ["FL1-H", "FL2-H", "FL3-H", "FL4-H"]
     matrix = np.eye(4) + np.where(np.eye(4), 0, rng.uniform(0, 0.1, (4, 4))).round(3)
-    stained = np.where(rng.random((events, 4)) < 0.5, rng.normal(650, 90, (events, 4)), rng.normal(220, 60, (events, 4)))
+    stained = np.where(
+        rng.random((events, 4)) < 0.5, rng.normal(650, 90, (events, 4)), rng.normal(220, 60, (events, 4))
+    )
     rows = np.clip(np.column_stack([rng.normal(400, 90, (events, 2)), stained]), 0, 1023).round()
     channels = [parameter("FSC-H", 16, 1024, G="3.67"), parameter("SSC-H", 16, 1024, G="8"),
                 *(parameter(name, 16, 1024, E=amplifier) for name, amplifier in

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -61,17 +60,18 @@ limits: {CD4: {refuse_below: 50, review_below: 100}}
 
 
 @cache
-def simulated() -> Path:
-    """Return a folder with two subjects' files, made once and never changed."""
-    folder = Path(tempfile.mkdtemp(prefix="tregflow-study-"))
-    write_trial(simulate(subjects=2, events=4_000, seed=4, controls=False, enriched=True), folder / "trial")
-    return folder / "trial"
+def simulated() -> dict[str, bytes]:
+    """Return two subjects' files by sample, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = simulate(subjects=2, events=4_000, seed=4, controls=False, enriched=True)
+        return {path.stem: path.read_bytes() for path in write_trial(trial, folder)}
 
 
 def study(folder: Path) -> Path:
     """Write four files, their sheet and the small template; return the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(simulated() / "fcs", folder / "fcs")
+    (folder / "fcs").mkdir(parents=True)
+    for sample, content in simulated().items():
+        (folder / "fcs" / f"{sample}.fcs").write_bytes(content)
     (folder / "small.yaml").write_text(TEMPLATE)
     write_sheet(folder, [row(sample) for sample in SAMPLES])
     return folder
@@ -132,7 +132,9 @@ def job(folder: Path, out: Path, sample: str = SAMPLES[0], **settings: Any) -> J
 
 def everything(out: Path) -> dict[str, bytes]:
     """Return every file of a results folder but the record of the run, by its path."""
-    paths = [path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in {"run.json", ".lock"}]
+    paths = [
+        path for path in sorted(out.rglob("*")) if path.is_file() and path.name not in {"run.json", ".lock"}
+    ]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
 
 
@@ -164,9 +166,10 @@ class Commanded:
 def command(capsys: pytest.CaptureFixture[str], *words: object) -> Commanded:
     """Run the command line in this process."""
     capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["tregflow", *map(str, words)])
-        cli.main()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
     said = capsys.readouterr()
     return Commanded(int(ended.value.code or 0), said.out, said.err)
 

@@ -14,7 +14,20 @@ from pathlib import Path
 
 import pytest
 import studies
-from studies import DETECTORS, SAMPLES, TEMPLATE, everything, gated, request, rewritten, row, small, started, until, write_sheet
+from studies import (
+    DETECTORS,
+    SAMPLES,
+    TEMPLATE,
+    everything,
+    gated,
+    request,
+    rewritten,
+    row,
+    small,
+    started,
+    until,
+    write_sheet,
+)
 
 from tregflow.batch import gate_batch, plan_batch, twins
 from tregflow.errors import BusyError, OutputError
@@ -78,7 +91,7 @@ class TestSameBytes:
 
     def test_after_a_run_that_was_killed_in_the_middle(self, folder, calm):
         out = folder / "tregflow_results"
-        with started(folder, seconds=0.5) as process:
+        with started(folder, seconds=0.8) as process:
             until(lambda: len(studies.outcomes(out)) >= 2)
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -112,7 +125,10 @@ class TestAgreement:
     """The tables agree with each other, with the outcomes and with the record."""
 
     def test_measures_are_the_counts_of_the_populations(self, calm):
-        counts = {(cells["sample"], cells["population"]): cells for cells in studies.rows_of(calm / "populations.csv")}
+        counts = {
+            (cells["sample"], cells["population"]): cells
+            for cells in studies.rows_of(calm / "populations.csv")
+        }
         rows = studies.rows_of(calm / "treg.csv")
         assert [(cells["sample"], cells["measure"]) for cells in rows] == [
             (sample, measure) for sample in SAMPLES for measure in ("Treg of CD4", "CD4 of CD3")]  # fmt: skip
@@ -121,15 +137,22 @@ class TestAgreement:
             numerator, denominator = (int(counts[cells["sample"], name]["count"]) for name in (count, of))
             assert (int(cells["numerator"]), int(cells["denominator"])) == (numerator, denominator)
             assert float(cells["percent"]) == pytest.approx(100 * numerator / denominator, abs=1e-6)
-            assert (float(cells["ci_low"]), float(cells["ci_high"])) == pytest.approx(wilson(numerator, denominator), abs=1e-6)
+            assert (float(cells["ci_low"]), float(cells["ci_high"])) == pytest.approx(
+                wilson(numerator, denominator), abs=1e-6
+            )
         assert min(int(cells["numerator"]) for cells in rows) > 50
 
     def test_a_child_is_a_share_of_its_parent(self, calm):
-        rows = {(cells["sample"], cells["population"]): cells for cells in studies.rows_of(calm / "populations.csv")}
+        rows = {
+            (cells["sample"], cells["population"]): cells
+            for cells in studies.rows_of(calm / "populations.csv")
+        }
         for (sample, name), cells in rows.items():
             if name != "root":
                 parent = int(rows[sample, cells["parent"]]["count"])
-                assert float(cells["percent_of_parent"]) == pytest.approx(100 * int(cells["count"]) / parent, abs=1e-6)
+                assert float(cells["percent_of_parent"]) == pytest.approx(
+                    100 * int(cells["count"]) / parent, abs=1e-6
+                )
                 assert cells["path"].rpartition("/")[0] in {rows[sample, cells["parent"]]["path"], ""}
 
     def test_files_and_rows_and_outcomes_name_the_same_things(self, folder, calm):
@@ -143,14 +166,20 @@ class TestAgreement:
             assert cells["verdict"] == outcome.verdict == "pass"
             rows = [one for one in studies.rows_of(calm / "populations.csv") if one["sample"] == sample]
             assert {one["file_sha256"] for one in rows} == {cells["sha256"]}
-            assert [int(one["count"]) for one in rows] == [population["count"] for population in outcome.populations]
+            assert [int(one["count"]) for one in rows] == [
+                population["count"] for population in outcome.populations
+            ]
             assert int(cells["events"]) == int(rows[0]["count"]) == 4_000
 
     def test_the_record_names_every_other_file_by_its_hash(self, calm):
         record = studies.record(calm)
-        assert record["contents"] == {name: hashlib.sha256(content).hexdigest() for name, content in everything(calm).items()}
+        assert record["contents"] == {
+            name: hashlib.sha256(content).hexdigest() for name, content in everything(calm).items()
+        }
         assert record["template"]["sha256"] == small().hash
-        assert {one["file"] for one in record["inputs"].values()} == {f"fcs/{sample}.fcs" for sample in SAMPLES}
+        assert {one["file"] for one in record["inputs"].values()} == {
+            f"fcs/{sample}.fcs" for sample in SAMPLES
+        }
 
     def test_plots_and_faults_are_in_the_record_too(self, folder, out):
         write_sheet(folder, [row(sample) for sample in SAMPLES[:2]])
@@ -161,9 +190,18 @@ class TestAgreement:
 
 class TestBadFiles:
     def test_a_corrupt_file_a_missing_marker_and_a_dying_worker_stop_nobody(self, folder, out, calm):
-        more = [row("S03_W00", file="fcs/corrupt.fcs"), row("S03_W12", file="fcs/marker.fcs"), row("S03_W24", file="fcs/deadly.fcs")]
+        more = [
+            row("S03_W00", file="fcs/corrupt.fcs"),
+            row("S03_W12", file="fcs/marker.fcs"),
+            row("S03_W24", file="fcs/deadly.fcs"),
+        ]
         studies.truncated(Path(shutil.copy(file_of(folder, "S01_W00"), folder / "fcs" / "corrupt.fcs")))
-        rewritten(file_of(folder, "S01_W00"), folder / "fcs/marker.fcs", events=3_000, stains={DETECTORS["FOXP3"]: "CTLA4"})
+        rewritten(
+            file_of(folder, "S01_W00"),
+            folder / "fcs/marker.fcs",
+            events=3_000,
+            stains={DETECTORS["FOXP3"]: "CTLA4"},
+        )
         rewritten(file_of(folder, "S01_W00"), folder / "fcs/deadly.fcs", events=2_000)
         write_sheet(folder, [*more, *map(row, SAMPLES)])
         batch = gated(folder, out, workers=2, work=partial(studies.dying, "S03_W24"))
@@ -179,16 +217,22 @@ class TestBadFiles:
 
     def test_one_file_under_two_names_is_refused_under_both(self, folder, out):
         shutil.copy(file_of(folder, "S01_W00"), folder / "fcs" / "again.fcs")
-        rewritten(file_of(folder, "S01_W00"), folder / "fcs" / "renamed.fcs", keywords={"$FIL": "another name"})
+        rewritten(
+            file_of(folder, "S01_W00"), folder / "fcs" / "renamed.fcs", keywords={"$FIL": "another name"}
+        )
         more = [row("S09_W00", file="fcs/again.fcs"), row("S09_W12", file="fcs/renamed.fcs")]
         write_sheet(folder, [*map(row, SAMPLES), *more])
         assert gated(folder, out).status == 1
-        sentences = {sample: cells["sentences"] for sample, cells in studies.by_sample(out / "files.csv").items()}
+        sentences = {
+            sample: cells["sentences"] for sample, cells in studies.by_sample(out / "files.csv").items()
+        }
         told = "E-TWICE holds the same events as {}; which of them is right, the sheet must say"
         assert sentences["S01_W00"].endswith(told.format("S09_W00 and S09_W12"))
         assert sentences["S09_W12"].endswith(told.format("S01_W00 and S09_W00"))
         assert not sentences["S01_W12"]
-        assert {cells["percent"] for cells in studies.rows_of(out / "treg.csv") if cells["subject"] == "S09"} == {""}
+        assert {
+            cells["percent"] for cells in studies.rows_of(out / "treg.csv") if cells["subject"] == "S09"
+        } == {""}
         write_sheet(folder, [row(sample) for sample in SAMPLES])
         batch = gated(folder, out)
         assert (batch.status, batch.strangers) == (0, ("S09_W00", "S09_W12"))
@@ -212,10 +256,20 @@ class TestBadFiles:
         assert batch.again == {"S01_W12": ("file",)}
 
     def test_controls_are_listed_and_have_no_number(self, folder, out):
-        write_sheet(folder, [row("S01_W00"), row("S01_W12", tube="fmo:CD25"), row("S02_W00", tube="reference", subject="")])
+        write_sheet(
+            folder,
+            [row("S01_W00"), row("S01_W12", tube="fmo:CD25"), row("S02_W00", tube="reference", subject="")],
+        )
         assert gated(folder, out).status == 0
-        states = {sample: (cells["state"], cells["verdict"]) for sample, cells in studies.by_sample(out / "files.csv").items()}
-        assert states == {"S01_W00": ("done", "pass"), "S01_W12_fmo-CD25": ("control", ""), "W00_reference": ("done", "pass")}
+        states = {
+            sample: (cells["state"], cells["verdict"])
+            for sample, cells in studies.by_sample(out / "files.csv").items()
+        }
+        assert states == {
+            "S01_W00": ("done", "pass"),
+            "S01_W12_fmo-CD25": ("control", ""),
+            "W00_reference": ("done", "pass"),
+        }
         assert {cells["sample"] for cells in studies.rows_of(out / "treg.csv")} == {"S01_W00"}
 
     def test_a_run_that_the_sheet_leaves_out_is_guessed_and_said_to_be(self, folder, out):
@@ -249,12 +303,14 @@ class TestWriting:
             gated(folder, out)
         assert gated(folder, out).status == 0
 
-    def test_without_room_for_the_tables_none_is_published_and_outcomes_stay(self, folder, out, monkeypatch, calm):
+    def test_without_room_for_the_tables_none_is_published_and_outcomes_stay(
+        self, folder, out, monkeypatch, calm
+    ):
         def full(_: int) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "fsync", full)  # here, not in the workers
-        with pytest.raises(OutputError, match="E-WRITE .*treg.csv  no space left on device; make room"):
+        with pytest.raises(OutputError, match=r"E-WRITE .*treg.csv  no space left on device; make room"):
             gated(folder, out)
         assert studies.outcomes(out) == set(SAMPLES)
         assert set(everything(out)) == {f"outcomes/{sample}.json" for sample in SAMPLES}
@@ -267,7 +323,9 @@ class TestWriting:
         """Return a disk of 12 kB."""
         path = tmp_path / "disk"
         path.mkdir()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12k", "none", path], capture_output=True, check=False)
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=12k", "none", path], capture_output=True, check=False
+        )
         if mounted.returncode:
             pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
         yield path
@@ -275,7 +333,7 @@ class TestWriting:
 
     def test_a_full_disk_keeps_what_was_done_and_the_next_run_does_the_rest(self, folder, disk, calm):
         out = disk / "out"
-        with pytest.raises(OutputError, match="E-WRITE .*no space left on device; make room") as caught:
+        with pytest.raises(OutputError, match=r"E-WRITE .*no space left on device; make room") as caught:
             gated(folder, out)
         assert caught.value.status == 4
         kept = studies.outcomes(out)

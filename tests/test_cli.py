@@ -47,7 +47,9 @@ class TestGate:
         assert ended.status == 0
         assert ended.err == ""
         assert "Treg of CD4, per cent" in ended.out
-        assert "4 files: 4 done, 0 control, 0 refused. Results are in tregflow_results/: treg.csv" in ended.said
+        assert (
+            "4 files: 4 done, 0 control, 0 refused. Results are in tregflow_results/: treg.csv" in ended.said
+        )
         for cells in studies.rows_of(folder / "tregflow_results" / "treg.csv"):
             if cells["role"] == "primary":
                 assert f"{float(cells['percent']):.2f}" in ended.out
@@ -60,10 +62,10 @@ class TestGate:
         assert told["schema"] == 1
         assert ended.out.isascii()
         table = studies.rows_of(folder / "tregflow_results" / "treg.csv")
-        assert [row["sample"] for row in told["rows"]] == [row["sample"] for row in table]
-        for told_row, row in zip(told["rows"], table, strict=True):
-            assert list(told_row) == list(row)
-            assert told_row["numerator"] == (int(row["numerator"]) if row["numerator"] else None)
+        assert [said["sample"] for said in told["rows"]] == [cells["sample"] for cells in table]
+        for said, cells in zip(told["rows"], table, strict=True):
+            assert list(said) == list(cells)
+            assert said["numerator"] == (int(cells["numerator"]) if cells["numerator"] else None)
 
     def test_json_is_the_same_when_outcomes_are_kept(self, gate, folder):
         (folder / "small.yaml").write_text(TEMPLATE.replace("markers: [CD3], gate: {interval: {low: 0.5}}",
@@ -115,12 +117,24 @@ class TestBadFiles:
         (folder / "fcs" / "empty.fcs").touch()
         (folder / "fcs" / "page.fcs").write_text("<!DOCTYPE html><title>Sign in</title>" * 100)
         studies.truncated(Path(shutil.copy(file_of(folder, "S01_W00"), folder / "fcs" / "cut.fcs")))
-        rewritten(file_of(folder, "S01_W00"), folder / "fcs" / "nobody.fcs", events=3_000, stains={DETECTORS["FOXP3"]: "CTLA4"})
-        rewritten(file_of(folder, "S01_W00"), folder / "fcs" / "two.fcs", events=2_900, stains={DETECTORS["CD127"]: "CD25"})
+        rewritten(
+            file_of(folder, "S01_W00"),
+            folder / "fcs" / "nobody.fcs",
+            events=3_000,
+            stains={DETECTORS["FOXP3"]: "CTLA4"},
+        )
+        rewritten(
+            file_of(folder, "S01_W00"),
+            folder / "fcs" / "two.fcs",
+            events=2_900,
+            stains={DETECTORS["CD127"]: "CD25"},
+        )
         shutil.copy(file_of(folder, "S01_W12"), folder / "fcs" / "twin.fcs")
         (folder / "fcs" / "folder.fcs").mkdir()
         names = ("missing", "empty", "page", "cut", "nobody", "two", "twin", "folder")
-        write_sheet(folder, [*map(row, SAMPLES), *(row("X", file=f"fcs/{name}.fcs", sample=name) for name in names)])
+        write_sheet(
+            folder, [*map(row, SAMPLES), *(row("X", file=f"fcs/{name}.fcs", sample=name) for name in names)]
+        )
         return gate()
 
     def test_each_is_a_sentence_and_the_others_are_done(self, ended, folder):
@@ -139,8 +153,15 @@ class TestBadFiles:
             assert told in ended.said
         assert "12 files: 3 done, 0 control, 9 refused." in ended.said
         assert len(studies.rows_of(folder / "tregflow_results" / "treg.csv")) == 24
-        verdicts = {sample: cells["verdict"] for sample, cells in studies.by_sample(folder / "tregflow_results/files.csv").items()}
-        assert {sample for sample, verdict in verdicts.items() if verdict == "pass"} == {"S01_W00", "S02_W00", "S02_W12"}
+        verdicts = {
+            sample: cells["verdict"]
+            for sample, cells in studies.by_sample(folder / "tregflow_results/files.csv").items()
+        }
+        assert {sample for sample, verdict in verdicts.items() if verdict == "pass"} == {
+            "S01_W00",
+            "S02_W00",
+            "S02_W12",
+        }
 
     def test_check_says_the_same_of_them(self, ended, folder, capsys):
         checked = command(capsys, "check", "-t", "small.yaml")
@@ -184,9 +205,18 @@ class TestBadSheets:
     @pytest.mark.parametrize(
         ("rows", "told"),
         [
-            ([{"file": "a.fcs", "visitt": "W0"}], 'E-SHEET samples.csv:1:visitt "visitt" is not a column of a sheet; did you mean "visit"?'),
-            ([row("S01_W00"), row("S01_W00")], "E-SHEET samples.csv:3 is the same sample as line 2 (S01_W00_R1); tell them apart by"),
-            ([{"subject": "S01"}], "E-SHEET samples.csv:1:file there is no column file; the sheet has subject"),
+            (
+                [{"file": "a.fcs", "visitt": "W0"}],
+                'E-SHEET samples.csv:1:visitt "visitt" is not a column of a sheet; did you mean "visit"?',
+            ),
+            (
+                [row("S01_W00"), row("S01_W00")],
+                "E-SHEET samples.csv:3 is the same sample as line 2 (S01_W00_R1); tell them apart by",
+            ),
+            (
+                [{"subject": "S01"}],
+                "E-SHEET samples.csv:1:file there is no column file; the sheet has subject",
+            ),
             ([row("S01_W00", tube="ful")], 'E-SHEET samples.csv:2:tube "ful" is not full, fmo:MARKER'),
         ],
         ids=["unknown column", "a row twice", "no files", "unknown tube"],
@@ -209,8 +239,14 @@ class TestBadSheets:
         ("words", "told"),
         [
             (("fcs/S01_W00.fcs", "fcs/S01_W00.fcs"), "E-USAGE fcs/S01_W00.fcs is named twice"),
-            (("a/x.fcs", "b/X.fcs"), "E-USAGE a/x.fcs and b/X.fcs would both be X; write a sheet with a column sample"),
-            (("äö.fcs",), "E-USAGE no letter or digit is left of the name of äö.fcs; write a sheet with a column sample"),
+            (
+                ("a/x.fcs", "b/X.fcs"),
+                "E-USAGE a/x.fcs and b/X.fcs would both be X; write a sheet with a column sample",
+            ),
+            (
+                ("äö.fcs",),
+                "E-USAGE no letter or digit is left of the name of äö.fcs; write a sheet with a column sample",
+            ),
             (("a.fcs", "-s", "samples.csv"), "E-USAGE name files or a sheet (--samples), not both"),
             (("--decimal", ";"), 'E-USAGE --decimal is . or , and not ";"'),
             (("--plot",), "No such option: --plot"),
@@ -303,7 +339,10 @@ class TestOthers:
         (folder / "samples.csv").unlink()
         drafted = command(capsys, "init", "fcs", "-s", "samples.csv")
         assert drafted.status == 0
-        assert "4 rows in samples.csv. What was guessed is guessed: look it through, then run tregflow check" in drafted.said
+        assert (
+            "4 rows in samples.csv. What was guessed is guessed: look it through, then run tregflow check"
+            in drafted.said
+        )
         assert gate().status == 0
         assert command(capsys, "init", "fcs", "-s", "samples.csv").status == 2
 
@@ -312,13 +351,28 @@ class TestOthers:
         shutil.copytree(folder / "fcs", nasty)
         drafted = command(capsys, "init", nasty)
         assert f"{nasty}/samples.csv" in drafted.out
-        ended = command(capsys, "gate", "-t", "small.yaml", "-j", "1", "--no-plots", "-s", nasty / "samples.csv", "-o", nasty / "out")
+        ended = command(
+            capsys,
+            "gate",
+            "-t",
+            "small.yaml",
+            "-j",
+            "1",
+            "--no-plots",
+            "-s",
+            nasty / "samples.csv",
+            "-o",
+            nasty / "out",
+        )
         assert ended.status == 0
         assert f"Results are in {nasty}/out/" in ended.out
 
     def test_simulate_writes_a_study(self, folder, capsys):
         ended = command(capsys, "simulate", "new [x]", "--subjects", "1", "--events", "500", "--no-controls")
-        assert (ended.status, ended.out) == (0, "2 FCS files, samples.csv, truth.csv and truth/ are in new [x]\n")
+        assert (ended.status, ended.out) == (
+            0,
+            "2 FCS files, samples.csv, truth.csv and truth/ are in new [x]\n",
+        )
         assert command(capsys, "simulate", "new [x]").status == 2
 
     @pytest.mark.parametrize(
@@ -345,10 +399,25 @@ class TestProcess:
 
     @staticmethod
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.run([sys.executable, "-m", "tregflow", *words], env={**os.environ, **env}, capture_output=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "tregflow", *words],
+            env={**os.environ, **env},
+            capture_output=True,
+            check=False,
+        )
 
     def test_help_costs_nothing(self):
-        heavy = ("numpy", "scipy", "pandas", "matplotlib", "sklearn", "flowkit", "pydantic", "ruamel", "python_calamine")
+        heavy = (
+            "numpy",
+            "scipy",
+            "pandas",
+            "matplotlib",
+            "sklearn",
+            "flowkit",
+            "pydantic",
+            "ruamel",
+            "python_calamine",
+        )
         code = ("import sys, time\nfrom tregflow.cli import main\nsys.argv = ['tregflow', '--help']\ntry:\n    main()\nexcept SystemExit:\n"
                 f"    print([name for name in {heavy} if name in sys.modules], time.process_time(), sep='|')")  # fmt: skip
         said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -371,7 +440,9 @@ class TestProcess:
 
     def test_a_reader_that_hangs_up_ends_quietly(self, folder):
         (folder / "small.yaml").write_text(TEMPLATE)
-        process = subprocess.Popen([sys.executable, "-m", "tregflow", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tregflow", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         process.stdout.close()
         err = process.stderr.read()
         process.stderr.close()

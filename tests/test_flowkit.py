@@ -193,7 +193,9 @@ class Pen:
         return low, (None if low is not None and high is not None and not low < high else high)
 
     def shape(self, markers: list[str], which: str = "") -> dict[str, Any]:
-        which = which or self.draw(st.sampled_from([shape for shape in SHAPES if len(markers) in AXES[shape]]))
+        which = which or self.draw(
+            st.sampled_from([shape for shape in SHAPES if len(markers) in AXES[shape]])
+        )
         if which == "interval":
             low, high = self.sides(markers[0])
             return {"interval": {"low": low, "high": high}}
@@ -209,12 +211,20 @@ class Pen:
             left, right = self.edge(x, 0.0, 0.4), self.edge(x, 0.6, 1.0)
             low, high = self.edge(y, 0.0, 0.4), self.edge(y, 0.6, 1.0)
             box = [[left, low], [right, low], [right, high], [left, high]]
-            return {"polygon": {"vertices": self.opened([box[0], box[2], box[1], box[3]] if crosses else box, x, y)}}
+            return {
+                "polygon": {
+                    "vertices": self.opened([box[0], box[2], box[1], box[3]] if crosses else box, x, y)
+                }
+            }
         # five corners, each in its own sector of the middle of the events: joined in order or every other
         sectors = [((0.35, 0.65), (0.0, 0.15)), ((0.85, 1.0), (0.3, 0.5)), ((0.7, 0.85), (0.85, 1.0)),
                    ((0.15, 0.3), (0.85, 1.0)), ((0.0, 0.15), (0.3, 0.5))]  # fmt: skip
         corners = [[self.edge(x, *across), self.edge(y, *up)] for across, up in sectors]
-        return {"polygon": {"vertices": self.opened([corners[place] for place in STAR] if crosses else corners, x, y)}}
+        return {
+            "polygon": {
+                "vertices": self.opened([corners[place] for place in STAR] if crosses else corners, x, y)
+            }
+        }
 
     def opened(self, corners: list[list[float]], x: str, y: str) -> list[list[float]]:
         """Pull corners that fell on one line apart: many events share a value, and a template refuses a line."""
@@ -256,7 +266,9 @@ class Pen:
         if what == 1:
             return {"not": self.shape(markers)}
         if what == 2:
-            return {self.draw(st.sampled_from(["and", "or"])): [self.shape(markers), {"not": self.shape(markers)}]}
+            return {
+                self.draw(st.sampled_from(["and", "or"])): [self.shape(markers), {"not": self.shape(markers)}]
+            }
         return self.shape(markers)
 
     def referring(self, form: str, markers: list[str], above: list[str]) -> dict[str, Any]:
@@ -276,7 +288,11 @@ def hierarchies(draw: Any, tube: Tube, hand: list[tuple[str, str, str]]) -> Draw
     populations: list[dict[str, Any]] = []
     for number, card in enumerate([*hand, None, None]):
         above = [population["name"] for population in populations]
-        shape, scale, form = card or ("", draw(st.sampled_from(list(SCALES))), draw(st.sampled_from(REFERRING)))
+        shape, scale, form = card or (
+            "",
+            draw(st.sampled_from(list(SCALES))),
+            draw(st.sampled_from(REFERRING)),
+        )
         axes = draw(st.sampled_from(AXES.get(shape, [1, 2])))
         rest = [name for name in SCALES if name != scale]
         others = draw(st.lists(st.sampled_from(rest), min_size=axes - 1, max_size=axes - 1, unique=True))
@@ -338,7 +354,9 @@ REAL = ["flowatlas_tcells/390C/Donor_Liver_026.cleaned.fcs", "flowatlas_tcells/4
         "sdy420_cytof_cd25_cd127/11059_cells_found.573523.fcs", "cycombine_spectral_foxp3/test.fcs"]  # fmt: skip
 
 
-def test_random_hierarchies_on_synthetic_files(synthetic: list[Tube], record_property: Callable[..., None]) -> None:
+def test_random_hierarchies_on_synthetic_files(
+    synthetic: list[Tube], record_property: Callable[..., None]
+) -> None:
     tally = campaign(itertools.product(synthetic, HANDS), examples=6)
     record_property("figures", f"FlowKit, synthetic files: {tally.figures}")
     assert len(tally.seen) >= 200
@@ -349,7 +367,11 @@ def test_random_hierarchies_on_synthetic_files(synthetic: list[Tube], record_pro
 @pytest.mark.data
 def test_random_hierarchies_on_real_files(data: Path, record_property: Callable[..., None]) -> None:
     tubes = [Tube(Path(name).name, data / "treg" / name) for name in REAL]
-    dealt = [(tube, hand) for place, tube in enumerate(tubes) for hand in HANDS[place % 4 :: 2 if tube.is_compensable else 4]]
+    dealt = [
+        (tube, hand)
+        for place, tube in enumerate(tubes)
+        for hand in HANDS[place % 4 :: 2 if tube.is_compensable else 4]
+    ]
     tally = campaign(dealt, examples=4)
     record_property("figures", f"FlowKit, files of shared/data/treg: {tally.figures}")
     assert len(tally.files) == len(REAL)
@@ -379,7 +401,9 @@ def test_quadrants_are_four_rectangles(synthetic: list[Tube]) -> None:
     dividers = [fk.QuadrantDivider(axis, channel, "uncompensated", [cut])
                 for axis, channel, cut in zip("xy", ["PE-A", "APC-A"], cuts, strict=True)]  # fmt: skip
     strategy = fk.GatingStrategy()
-    corners = [fk.gates.Quadrant(name, ["x", "y"], [edges[:2], edges[2:]]) for name, edges in quadrants.items()]
+    corners = [
+        fk.gates.Quadrant(name, ["x", "y"], [edges[:2], edges[2:]]) for name, edges in quadrants.items()
+    ]
     strategy.add_gate(fk.gates.QuadrantGate("four", dividers, corners), ("root",))
     results = strategy.gate_sample(tube.theirs)
     populations = [{"name": name, "parent": "root", "markers": ["x", "y"],

@@ -29,7 +29,15 @@ pytestmark = pytest.mark.data
 
 Element = ElementTree.Element
 REFUSED = {"Ellipsoid3D"}
-UNSAYABLE = {"RatRange1", "RatRange1a", "RatRange2", "ScaleRange2", "ScaleRange2c", "ScaleRange7c", "ScalePar1"}
+UNSAYABLE = {
+    "RatRange1",
+    "RatRange1a",
+    "RatRange2",
+    "ScaleRange2",
+    "ScaleRange2c",
+    "ScaleRange7c",
+    "ScalePar1",
+}
 ALIASES = {"ParRectangle1": "ParQuadRect"}
 """Gates whose truth stands under another name."""
 
@@ -85,7 +93,9 @@ class Writer:
     def add(self, name: str) -> None:
         if name in [population["name"] for population in self.populations]:
             return
-        element = self.document.quadrants[name][0] if name in self.document.quadrants else self.document.gates[name]
+        element = (
+            self.document.quadrants[name][0] if name in self.document.quadrants else self.document.gates[name]
+        )
         parent = element.get(_key(element, "parent_id")) or "root"
         if parent != "root":
             self.add(parent)
@@ -104,7 +114,9 @@ class Writer:
             edges = {side: [_number(dimension, side) for dimension in dimensions] for side in ("min", "max")}
             return markers, {"rectangle": {"low": edges["min"], "high": edges["max"]}}
         if kind == "PolygonGate":
-            return markers, {"polygon": {"vertices": [_values(vertex, "coordinate") for vertex in _all(element, "vertex")]}}
+            return markers, {
+                "polygon": {"vertices": [_values(vertex, "coordinate") for vertex in _all(element, "vertex")]}
+            }
         (matrix,) = _all(element, "covarianceMatrix")
         return markers, {"ellipse": {"centre": _values(_all(element, "mean")[0], "coordinate"),
                                      "covariance": [_values(row, "entry") for row in _all(matrix, "row")],
@@ -172,7 +184,9 @@ def _scale(element: Element) -> dict[str, Any]:
 
 
 def _spillover(element: Element) -> tuple[Spillover, dict[str, str]]:
-    dyes, detectors = ([_of(name, "name") for name in _all(element, kind)[0]] for kind in ("fluorochromes", "detectors"))
+    dyes, detectors = (
+        [_of(name, "name") for name in _all(element, kind)[0]] for kind in ("fluorochromes", "detectors")
+    )
     matrix = np.array([_values(row, "coefficient") for row in _all(element, "spectrum")])
     return Spillover(tuple(detectors), matrix, "compliance"), dict(zip(dyes, detectors, strict=True))
 
@@ -257,7 +271,9 @@ def test_every_expressible_gate_agrees_with_truth(
                     f"{compared:,} events compared: 0 differ; no words for {', '.join(sorted(unsayable))}")  # fmt: skip
 
 
-def test_an_ellipsoid_without_a_covariance_is_refused_and_its_formula_agrees(folder: Path, sample: Sample) -> None:
+def test_an_ellipsoid_without_a_covariance_is_refused_and_its_formula_agrees(
+    folder: Path, sample: Sample
+) -> None:
     document = Document.read(folder / "gml" / "gml_ellipsoid3d_gate.xml")
     with pytest.raises(InputError, match="the covariance must be symmetric and positive definite"):
         members(document, "Ellipsoid3D", sample)

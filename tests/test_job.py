@@ -124,7 +124,10 @@ class TestRefused:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr(module, "sha256", forbidden)
-        assert only(gate_file(job(folder, out))) == "E-UNREADABLE  the system did not let the file be read: Permission denied"
+        assert (
+            only(gate_file(job(folder, out)))
+            == "E-UNREADABLE  the system did not let the file be read: Permission denied"
+        )
 
     @pytest.mark.parametrize(
         ("content", "code"), [(b"", "E-NOT-FCS"), (b"<!DOCTYPE html><html>Sign in</html>" * 40, "E-NOT-FCS")]
@@ -242,7 +245,9 @@ class TestAgain:
             return sample
 
         monkeypatch.setattr(module, "read_fcs", growing)
-        assert "E-CHANGED  the file changed while it was being read; is it still being written?" in only(gate_file(job(folder, out)))
+        assert "E-CHANGED  the file changed while it was being read; is it still being written?" in only(
+            gate_file(job(folder, out))
+        )
         assert not studies.outcomes(out)
 
     def test_a_missing_page_is_drawn_again(self, folder, out):

@@ -42,15 +42,26 @@ Hierarchy = tuple[Tube, dict[str, Any], dict[str, str]]
 @pytest.fixture(scope="module")
 def hierarchies(tubes: dict[str, Tube]) -> list[Hierarchy]:
     """Return a few templates, each with its file and the channels of its markers."""
-    cells = population("Cells", "root", "a b", {"polygon": {"vertices": [[3e4, 1e4], [4.5e4, 1e4], [4.6e4, 1e5], [2.8e4, 6e4]]}})
+    cells = population(
+        "Cells",
+        "root",
+        "a b",
+        {"polygon": {"vertices": [[3e4, 1e4], [4.5e4, 1e4], [4.6e4, 1e5], [2.8e4, 6e4]]}},
+    )
     bright = population("Bright", "Cells", "c", {"interval": {"low": 0.45}})
-    rest = population("Rest", "Cells", "c d", {"not": {"rectangle": {"low": [0.3, 0.2], "high": [1.0, None]}}})
+    rest = population(
+        "Rest", "Cells", "c d", {"not": {"rectangle": {"low": [0.3, 0.2], "high": [1.0, None]}}}
+    )
     mixed = population("Mixed", "Rest", "c d", {"and": ["Bright", {"not": {"ellipse": {
         "centre": [0.6, 0.5], "covariance": [[0.04, 0.01], [0.01, 0.05]]}}}]})  # fmt: skip
-    curved = template({"a": "none", "b": "none", "c": LOGICLE, "d": ARCSINH}, [cells, bright, rest, mixed], compensated=True)
+    curved = template(
+        {"a": "none", "b": "none", "c": LOGICLE, "d": ARCSINH}, [cells, bright, rest, mixed], compensated=True
+    )
     low = population("Low", "root", "a", {"interval": {"low": 400.0, "high": 520.0}})
     band = population("Band", "Low", "b", {"interval": {"low": 60.0, "high": 640.0}})
-    star = population("Star", "root", "a b", {"polygon": {"vertices": [[300, 300], [700, 620], [300, 620], [700, 300]]}})
+    star = population(
+        "Star", "root", "a b", {"polygon": {"vertices": [[300, 300], [700, 620], [300, 620], [700, 300]]}}
+    )
     whole = template({"a": "none", "b": "none"}, [low, band, star], compensated=True)
     return [
         (tubes["floats"], curved, {"a": "FSC-A", "b": "SSC-A", "c": "PE-A", "d": "APC-A"}),
@@ -65,7 +76,8 @@ def differing(hierarchies: list[Hierarchy]) -> int:
 def differing_events(hierarchies: list[Hierarchy], sample: Callable[[Path], Any]) -> int:
     """Return how many events differ when tregflow gates what `sample` makes of each file."""
     return sum(
-        sum(compared(words, channels, tube, sample(tube.path)).wrong.values()) for tube, words, channels in hierarchies
+        sum(compared(words, channels, tube, sample(tube.path)).wrong.values())
+        for tube, words, channels in hierarchies
     )
 
 
@@ -107,7 +119,9 @@ def test_a_transposed_matrix_is_noticed(hierarchies: list[Hierarchy]) -> None:
     assert differing_events(hierarchies, transposed) > 0
 
 
-def test_a_dropped_complement_is_noticed(hierarchies: list[Hierarchy], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dropped_complement_is_noticed(
+    hierarchies: list[Hierarchy], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shapes.Not, "contains", lambda self, view: self.part.contains(view))
     assert differing(hierarchies) > 0
 

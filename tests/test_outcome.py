@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 
 import pytest
 import studies
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from studies import TEMPLATE, small
 
 from tregflow.errors import CODES, Finding
-from tregflow.outcome import Evidence, Outcome, changed, parts_of, summary
+from tregflow.outcome import Evidence, Outcome, changed, parts_of, storable, summary
 
 WORDS = st.text(max_size=20)
 PARTS = st.dictionaries(WORDS, WORDS, max_size=4)
@@ -32,14 +33,20 @@ class TestDisk:
 
     def test_a_gated_file_comes_back_equal_though_some_numbers_are_none(self, tmp_path):
         folder = studies.study(tmp_path)
-        empty = small(TEMPLATE.replace("markers: [CD3], gate: {interval: {low: 0.5}}", "markers: [CD3], gate: {interval: {low: 9}}"))
+        empty = small(
+            TEMPLATE.replace(
+                "markers: [CD3], gate: {interval: {low: 0.5}}", "markers: [CD3], gate: {interval: {low: 9}}"
+            )
+        )
         outcome = studies.gate_file(studies.job(folder, tmp_path / "out", template=empty)).outcome
         assert outcome.measures[0]["percent"] is None
         assert Outcome.from_bytes(outcome.to_bytes()) == outcome
         assert "NaN" not in outcome.to_bytes().decode()
 
     def test_what_is_not_a_number_is_null(self):
-        outcome = Outcome("A", "done", {}, Evidence("a"), measures=({"percent": math.nan, "high": math.inf, "low": -0.5},))
+        outcome = Outcome(
+            "A", "done", {}, Evidence("a"), measures=({"percent": math.nan, "high": math.inf, "low": -0.5},)
+        )
         assert json.loads(outcome.to_bytes())["measures"] == [{"percent": None, "high": None, "low": -0.5}]
 
     def test_another_version_or_a_key_that_does_not_fit_is_refused(self):
@@ -54,7 +61,9 @@ class TestKey:
     @given(PARTS)
     def test_it_does_not_depend_on_order(self, parts):
         turned = dict(reversed(parts.items()))
-        assert Outcome("A", "done", parts, Evidence("a")).key == Outcome("B", "done", turned, Evidence("b")).key
+        assert (
+            Outcome("A", "done", parts, Evidence("a")).key == Outcome("B", "done", turned, Evidence("b")).key
+        )
 
     @given(PARTS, PARTS)
     def test_it_differs_where_a_part_does(self, one, two):
@@ -80,7 +89,11 @@ class TestKey:
 class TestVerdict:
     @pytest.mark.parametrize(
         ("state", "measures", "verdict"),
-        [("control", (), ""), ("refused", (), "fail"), ("done", ({"verdict": "review"}, {"verdict": "pass"}), "review")],
+        [
+            ("control", (), ""),
+            ("refused", (), "fail"),
+            ("done", ({"verdict": "review"}, {"verdict": "pass"}), "review"),
+        ],
     )
     def test_it_is_the_primary_measures(self, state, measures, verdict):
         assert Outcome("A", state, {}, Evidence("a"), measures=measures).verdict == verdict
@@ -93,12 +106,25 @@ class TestVerdict:
         assert not Outcome("A", "done", {}, Evidence("a"), measures=({"verdict": "review"},)).is_clean
 
     def test_a_refusal_takes_the_numbers(self):
-        good = Outcome("A", "done", {"file": "1"}, Evidence("a"), (Finding("N-MOVED", "x"),), {"CD4": {}}, ({},), ({},))
+        good = Outcome(
+            "A", "done", {"file": "1"}, Evidence("a"), (Finding("N-MOVED", "x"),), {"CD4": {}}, ({},), ({},)
+        )
         bad = good.refusing(Finding("E-TWICE", "y"))
-        assert (bad.state, bad.gates, bad.populations, bad.measures, bad.verdict) == ("refused", {}, (), (), "fail")
+        assert (bad.state, bad.gates, bad.populations, bad.measures, bad.verdict) == (
+            "refused",
+            {},
+            (),
+            (),
+            "fail",
+        )
         assert [finding.code for finding in bad.findings] == ["N-MOVED", "E-TWICE"]
         assert bad.key == good.key
 
     def test_codes_are_told_once_the_gravest_first(self):
         said = [Finding(code, word) for word in "ab" for code in ("N-MOVED", "F-BOUND", "E-GATE", "F-FEW")]
         assert summary(said) == "E-GATE F-BOUND F-FEW N-MOVED"
+
+
+def test_a_name_that_is_not_utf8_becomes_text():
+    assert storable(os.fsdecode(b"M\xfcller.fcs")) == "M?ller.fcs"
+    assert storable("Müller.fcs") == "Müller.fcs"

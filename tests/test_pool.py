@@ -12,6 +12,7 @@ import studies
 from studies import SAMPLES, WAIT, started, until
 
 from tregflow.pool import run
+
 PROCESSES = Path("/proc")
 
 
@@ -48,7 +49,9 @@ class TestDeath:
 
     def test_a_worker_that_dies_once_costs_a_note(self, tmp_path):
         folder = studies.study(tmp_path)
-        calm = {sample: one.outcome for sample, one in ends(folder, tmp_path / "calm", studies.gate_file).items()}
+        calm = {
+            sample: one.outcome for sample, one in ends(folder, tmp_path / "calm", studies.gate_file).items()
+        }
         work = partial(studies.dying_once, "S02_W00", tmp_path / "flag")
         ended = ends(folder, tmp_path / "out", work)
         for sample, one in ended.items():
@@ -95,7 +98,9 @@ class TestEnd:
     def test_an_interrupt_while_workers_start_ends_quietly_too(self, tmp_path):
         folder = studies.study(tmp_path)
         with started(folder) as process:
-            until(lambda: len(children(process.pid)) == 2)  # the tracker of semaphores, and a worker that imports
+            until(
+                lambda: len(children(process.pid)) == 2
+            )  # the tracker of semaphores, and a worker that imports
             os.killpg(process.pid, signal.SIGINT)
             _, err = process.communicate(timeout=WAIT)
         assert process.returncode == 130

@@ -21,7 +21,10 @@ def said(folder: Path, text: str = TEMPLATE) -> dict[str, list[str]]:
     template = small(text)
     tubes = studies.request(folder, folder / "out", template=template).tubes
     found = rehearse(template, tubes, folder)
-    return {name: [f"{finding.code} {finding.sentence}" for finding in findings] for name, findings in found.items()}
+    return {
+        name: [f"{finding.code} {finding.sentence}" for finding in findings]
+        for name, findings in found.items()
+    }
 
 
 def file_of(folder: Path, sample: str) -> Path:

@@ -11,7 +11,16 @@ from studies import done, measure, small
 from tregflow.errors import Finding
 from tregflow.io.tables import table_bytes
 from tregflow.outcome import Evidence, Outcome
-from tregflow.results import FILES, POPULATIONS, TREG, every_finding, file_table, paired, population_table, treg_table
+from tregflow.results import (
+    FILES,
+    POPULATIONS,
+    TREG,
+    every_finding,
+    file_table,
+    paired,
+    population_table,
+    treg_table,
+)
 from tregflow.study import Tube
 
 TEMPLATE = small()
@@ -47,13 +56,19 @@ class TestTreg:
                            "percent": "12.5", "ci_low": "2.24", "ci_high": "47.1", "verdict": "pass", "x_arm": "B"}  # fmt: skip
 
     def test_a_refused_file_has_its_rows_without_numbers(self):
-        refused = Outcome("A", "refused", {}, Evidence("a.fcs"), (Finding("E-TRUNCATED", "x"), Finding("N-TEXT", "y")))
+        refused = Outcome(
+            "A", "refused", {}, Evidence("a.fcs"), (Finding("E-TRUNCATED", "x"), Finding("N-TEXT", "y"))
+        )
         rows = cells(treg_table(pair(Tube("A", "a.fcs"), refused), TEMPLATE))
         assert [(row["percent"], row["numerator"], row["verdict"], row["codes"]) for row in rows] == 2 * [
             ("", "", "fail", "E-TRUNCATED N-TEXT")]  # fmt: skip
 
     def test_a_percent_of_nothing_is_empty_and_zero_is_zero(self):
-        none = cells(treg_table(pair(Tube("A", "a.fcs"), done("A", percent=None, numerator=0, denominator=0)), TEMPLATE))
+        none = cells(
+            treg_table(
+                pair(Tube("A", "a.fcs"), done("A", percent=None, numerator=0, denominator=0)), TEMPLATE
+            )
+        )
         zero = cells(treg_table(pair(Tube("A", "a.fcs"), done("A", percent=0.0, numerator=0)), TEMPLATE))
         assert (none[0]["percent"], none[0]["numerator"], none[0]["denominator"]) == ("", "0", "0")
         assert zero[0]["percent"] == "0"
@@ -69,15 +84,28 @@ class TestTreg:
 
 class TestPopulations:
     def test_a_row_says_where_it_came_from(self):
-        columns, _ = table = population_table(pair(Tube("A", "a.fcs", "S01", "W0", extra={"x_arm": "B"})), TEMPLATE)
+        columns, _ = table = population_table(
+            pair(Tube("A", "a.fcs", "S01", "W0", extra={"x_arm": "B"})), TEMPLATE
+        )
         assert columns == [*POPULATIONS, "median_CD25", "template_sha256", "file_sha256", "x_arm"]
         (row,) = cells(table)
         assert (row["path"], row["count"], row["percent_of_parent"]) == ("CD3/CD4/Treg", "1", "12.5")
-        assert (row["median_CD25"], row["template_sha256"], row["file_sha256"]) == ("4321.5", TEMPLATE.hash, "abc")
+        assert (row["median_CD25"], row["template_sha256"], row["file_sha256"]) == (
+            "4321.5",
+            TEMPLATE.hash,
+            "abc",
+        )
         assert (row["shift"], row["is_reference"], row["x_arm"]) == ("", "", "B")
 
     def test_a_refused_file_has_none(self):
-        assert cells(population_table(pair(Tube("A", "a.fcs"), Outcome("A", "refused", {}, Evidence("a"))), TEMPLATE)) == []
+        assert (
+            cells(
+                population_table(
+                    pair(Tube("A", "a.fcs"), Outcome("A", "refused", {}, Evidence("a"))), TEMPLATE
+                )
+            )
+            == []
+        )
 
 
 class TestFiles:

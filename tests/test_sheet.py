@@ -16,8 +16,8 @@ from tregflow.sheet import draft
 
 
 @pytest.fixture(scope="module")
-def file() -> Path:
-    return studies.simulated() / "fcs" / "S01_W00.fcs"
+def file(tmp_path_factory) -> Path:
+    return studies.study(tmp_path_factory.mktemp("study")) / "fcs" / "S01_W00.fcs"
 
 
 def drafted(folder: Path) -> dict[str, dict[str, str]]:
@@ -33,7 +33,15 @@ def put(folder: Path, file: Path, *names: str) -> Path:
 
 
 def test_subject_visit_tube_and_run_are_guessed_and_said_to_be(tmp_path, file):
-    put(tmp_path, file, "012_W12.fcs", "012_W0_FMO_CD25.fcs", "012_W0_Unstained.fcs", "run1/single CD4.fcs", "Reference d1.fcs")
+    put(
+        tmp_path,
+        file,
+        "012_W12.fcs",
+        "012_W0_FMO_CD25.fcs",
+        "012_W0_Unstained.fcs",
+        "run1/single CD4.fcs",
+        "Reference d1.fcs",
+    )
     rows = drafted(tmp_path)
     assert [(row["subject"], row["visit"], row["tube"]) for row in rows.values()] == [
         ("012", "W0", "fmo:CD25"), ("012", "W0", "unstained"), ("012", "W12", "full"), ("", "d1", "reference"),
@@ -100,25 +108,32 @@ def test_a_name_that_no_sheet_can_hold_is_named(tmp_path, file):
     put(tmp_path, file, "a.fcs", os.fsdecode(b"M\xfcller.fcs"))
     written, findings = draft(tmp_path, tmp_path / "samples.csv")
     assert written == 1
-    assert str(findings[0]) == "E-UNREADABLE  M?ller.fcs  its name is not UTF-8 and no sheet can hold it; rename it"
+    assert (
+        str(findings[0])
+        == "E-UNREADABLE  M?ller.fcs  its name is not UTF-8 and no sheet can hold it; rename it"
+    )
 
 
 def test_a_sheet_elsewhere_names_files_by_their_whole_path(tmp_path, file):
     put(tmp_path / "files", file, "a.fcs")
     draft(tmp_path / "files", tmp_path / "sheets" / "s.csv")
-    assert studies.rows_of(tmp_path / "sheets" / "s.csv")[0]["file"] == str((tmp_path / "files" / "a.fcs").resolve())
+    assert studies.rows_of(tmp_path / "sheets" / "s.csv")[0]["file"] == str(
+        (tmp_path / "files" / "a.fcs").resolve()
+    )
 
 
 class TestRefused:
     def test_a_sheet_is_never_overwritten(self, tmp_path, file):
         put(tmp_path, file, "a.fcs")
         (tmp_path / "samples.csv").write_text("mine")
-        with pytest.raises(InputError, match="E-OUT .*exists already and is not overwritten; name another with --samples"):
+        with pytest.raises(
+            InputError, match=r"E-OUT .*exists already and is not overwritten; name another with --samples"
+        ):
             draft(tmp_path, tmp_path / "samples.csv")
         assert (tmp_path / "samples.csv").read_text() == "mine"
 
     def test_no_folder_and_no_file(self, tmp_path):
-        with pytest.raises(InputError, match="E-MISSING .*is not a folder"):
+        with pytest.raises(InputError, match=r"E-MISSING .*is not a folder"):
             draft(tmp_path / "absent", tmp_path / "samples.csv")
-        with pytest.raises(InputError, match="E-MISSING .*holds no FCS file"):
+        with pytest.raises(InputError, match=r"E-MISSING .*holds no FCS file"):
             draft(tmp_path, tmp_path / "samples.csv")

@@ -14,7 +14,10 @@ MARKERS = ("CD4", "CD25", "CD127")
 
 def tubes(*rows, markers=MARKERS):
     columns = list(dict.fromkeys(column for cells in rows for column in cells))
-    lines = [Row(number, {column: cells.get(column, "") for column in columns}) for number, cells in enumerate(rows, 2)]
+    lines = [
+        Row(number, {column: cells.get(column, "") for column in columns})
+        for number, cells in enumerate(rows, 2)
+    ]
     return tubes_from_rows(lines, columns, "samples.csv", markers)
 
 
@@ -33,7 +36,11 @@ def names(*rows) -> list[str]:
 
 
 def test_a_file_alone_is_named_by_its_stem():
-    assert names({"file": "run 1/Patient 01_W0.fcs"}, {"file": "b.FCS"}, {"file": "c"}) == ["Patient-01_W0", "b", "c"]
+    assert names({"file": "run 1/Patient 01_W0.fcs"}, {"file": "b.FCS"}, {"file": "c"}) == [
+        "Patient-01_W0",
+        "b",
+        "c",
+    ]
 
 
 def test_a_name_is_made_from_what_tells_tubes_apart():
@@ -47,16 +54,33 @@ def test_a_name_is_made_from_what_tells_tubes_apart():
         {"file": "7", "subject": "04", "visit": "W0", "replicate": "1"},
         {"file": "8", "subject": "04", "visit": "W0", "replicate": "2"},
         {"file": "9", "tube": "reference", "run": "R1"},
-    ) == ["01_W0", "01_W0_fmo-CD25", "01_W0_FMO-CD127", "02", "03_W0_R1", "03_W0_R2", "04_W0_1", "04_W0_2", "9"]
+    ) == [
+        "01_W0",
+        "01_W0_fmo-CD25",
+        "01_W0_FMO-CD127",
+        "02",
+        "03_W0_R1",
+        "03_W0_R2",
+        "04_W0_1",
+        "04_W0_2",
+        "9",
+    ]
 
 
 def test_run_and_replicate_together():
-    rows = [{"file": f"{run}{number}", "subject": "1", "run": run, "replicate": number} for run in "AB" for number in "12"]
+    rows = [
+        {"file": f"{run}{number}", "subject": "1", "run": run, "replicate": number}
+        for run in "AB"
+        for number in "12"
+    ]
     assert names(*rows) == ["1_A_1", "1_A_2", "1_B_1", "1_B_2"]
 
 
 def test_a_given_name_stays():
-    assert names({"file": "a", "sample": "P1", "subject": "01"}, {"file": "b", "sample": "P 2"}) == ["P1", "P-2"]
+    assert names({"file": "a", "sample": "P1", "subject": "01"}, {"file": "b", "sample": "P 2"}) == [
+        "P1",
+        "P-2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,11 +105,17 @@ def test_a_row_twice():
 
 
 def test_a_name_without_letters():
-    assert "samples.csv:2:sample  no letter or digit is left of the name" in mistakes({"file": "a.fcs", "sample": "???"})[0]
+    assert (
+        "samples.csv:2:sample  no letter or digit is left of the name"
+        in mistakes({"file": "a.fcs", "sample": "???"})[0]
+    )
 
 
 def test_a_name_that_fits_no_folder():
-    assert "a name of 200 characters; at most 120 fit a file name" in mistakes({"file": "a", "sample": "x" * 200})[0]
+    assert (
+        "a name of 200 characters; at most 120 fit a file name"
+        in mistakes({"file": "a", "sample": "x" * 200})[0]
+    )
 
 
 @pytest.mark.parametrize("device", ["con", "PRN", "aux", "nul", "COM1", "lpt9"])
@@ -97,7 +127,14 @@ def test_names_of_devices_are_changed(device):
 
 @pytest.mark.parametrize(
     ("file", "name"),
-    [("a/b.fcs", "b"), ("a\\b.c.fcs", "b.c"), (".hidden", "hidden"), ("../x y.fcs", "x-y"), ("nul.fcs", "nul_"), ("é.fcs", "")],
+    [
+        ("a/b.fcs", "b"),
+        ("a\\b.c.fcs", "b.c"),
+        (".hidden", "hidden"),
+        ("../x y.fcs", "x-y"),
+        ("nul.fcs", "nul_"),
+        ("é.fcs", ""),
+    ],
 )
 def test_stems(file, name):
     assert stem(file) == name
@@ -144,9 +181,16 @@ def test_a_channel_of_any_marker_that_a_gate_may_use(column):
 
 
 def test_every_column_that_is_known_is_taken():
-    right = {"collected": "2021-01-02", "day0": "2021-01-01", "tube": "full", "data_set": "1", "part": "", "supersedes": ""}
+    right = {
+        "collected": "2021-01-02",
+        "day0": "2021-01-01",
+        "tube": "full",
+        "data_set": "1",
+        "part": "",
+        "supersedes": "",
+    }
     numbers = dict.fromkeys(("hours_to_stain", "last_dose", "volume_ul", "lymphocytes"), "1e3")
-    assert tubes({column: "word" for column in COLUMNS} | right | numbers)
+    assert tubes(dict.fromkeys(COLUMNS, "word") | right | numbers)
 
 
 # -------------------------------------------------------------------------------------- what is not
@@ -155,8 +199,14 @@ def test_every_column_that_is_known_is_taken():
 @pytest.mark.parametrize(
     ("column", "sentence"),
     [
-        ("visits", '"visits" is not a column of a sheet; did you mean "visit"? (your own begin with x_: x_visits)'),
-        ("Subject", '"Subject" is not a column of a sheet; did you mean "subject"? (your own begin with x_: x_Subject)'),
+        (
+            "visits",
+            '"visits" is not a column of a sheet; did you mean "visit"? (your own begin with x_: x_visits)',
+        ),
+        (
+            "Subject",
+            '"Subject" is not a column of a sheet; did you mean "subject"? (your own begin with x_: x_Subject)',
+        ),
         ("site", '"site" is not a column of a sheet; did you mean "visit"? (your own begin with x_: x_site)'),
         ("", '"" is not a column of a sheet; give it a name'),
         ("channel:CD52", '"CD52" is not a marker of the template; did you mean "CD25"?'),
@@ -175,8 +225,10 @@ def test_no_column_file():
 
 
 def test_a_column_twice():
-    with pytest.raises(InputError, match="samples.csv:1:visit  this column is there twice"):
-        tubes_from_rows([Row(2, {"file": "a", "visit": "1"})], ["file", "visit", "visit"], "samples.csv", MARKERS)
+    with pytest.raises(InputError, match=r"samples\.csv:1:visit  this column is there twice"):
+        tubes_from_rows(
+            [Row(2, {"file": "a", "visit": "1"})], ["file", "visit", "visit"], "samples.csv", MARKERS
+        )
 
 
 @pytest.mark.parametrize(
@@ -232,7 +284,10 @@ def test_files_by_name():
 @pytest.mark.parametrize(
     ("files", "sentence"),
     [
-        (["d/a.fcs", "e/A.fcs"], "E-USAGE  d/a.fcs and e/A.fcs would both be A; write a sheet with a column sample"),
+        (
+            ["d/a.fcs", "e/A.fcs"],
+            "E-USAGE  d/a.fcs and e/A.fcs would both be A; write a sheet with a column sample",
+        ),
         (["a.fcs", "b.fcs", "a.fcs"], "E-USAGE  a.fcs is named twice"),
         (["é.fcs"], "E-USAGE  no letter or digit is left of the name of é.fcs; write a sheet"),
     ],

@@ -34,11 +34,20 @@ class TestBatch:
         said = shown(capsys, done("A"))
         row = next(line for line in said.splitlines() if line.startswith("A "))
         assert row.split() == ["A", "12.50", "2.24", "–", "47.10", "1", "8", "pass"]
-        assert "1 files: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv" in said
+        assert (
+            "1 files: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv"
+            in said
+        )
         assert "To look at" not in said
 
     def test_what_was_refused_or_flagged_is_told_and_notes_are_not(self, capsys):
-        refused = Outcome("B", "refused", {}, Evidence("b"), (Finding("E-MARKER", "no channel for CD4"), Finding("N-TEXT", "x")))
+        refused = Outcome(
+            "B",
+            "refused",
+            {},
+            Evidence("b"),
+            (Finding("E-MARKER", "no channel for CD4"), Finding("N-TEXT", "x")),
+        )
         said = shown(capsys, done("A", Finding("F-BOUND", "CD4: at the edge")), refused)
         assert "  F-BOUND  A  CD4: at the edge\n" in said
         assert "  E-MARKER  B  no channel for CD4\n" in said
@@ -53,19 +62,34 @@ class TestBatch:
 
     def test_a_percent_of_nothing_is_a_dash(self, capsys):
         said = shown(capsys, done("A", percent=None, ci_low=None, ci_high=None, numerator=0, denominator=0))
-        assert next(line for line in said.splitlines() if line.startswith("A ")).split() == ["A", "–", "0", "0", "pass"]
+        assert next(line for line in said.splitlines() if line.startswith("A ")).split() == [
+            "A",
+            "–",
+            "0",
+            "0",
+            "pass",
+        ]
 
     def test_what_was_kept_and_what_was_gated_again(self, capsys):
-        said = shown(capsys, done("A"), done("B"), kept=frozenset("A"), again={"B": ("template: gate CD4", "numpy")}, strangers=("C",))
+        said = shown(
+            capsys,
+            done("A"),
+            done("B"),
+            kept=frozenset("A"),
+            again={"B": ("template: gate CD4", "numpy")},
+            strangers=("C",),
+        )
         assert "1 of 2 files had an outcome that still holds; they were not gated again" in said
         assert "B was gated again: template: gate CD4; numpy" in said
         assert "not in this sheet, and left alone: C" in said
 
     def test_of_300_samples_a_terminal_shows_60_and_all_that_is_wrong(self, capsys):
         outcomes = [done(f"S{number}") for number in range(299)]
-        said = shown(capsys, *outcomes, Outcome("S299", "refused", {}, Evidence("x"), (Finding("E-TWICE", "y"),)))
+        said = shown(
+            capsys, *outcomes, Outcome("S299", "refused", {}, Evidence("x"), (Finding("E-TWICE", "y"),))
+        )
         assert "… and 240 more in out/treg.csv" in said
-        assert "  E-TWICE  S299  y" in said
+        assert "  E-TWICE  S299 (x)  y" in said
         assert len(said.splitlines()) < 80
 
     def test_a_narrow_terminal_loses_no_number(self, capsys, monkeypatch):
@@ -93,7 +117,12 @@ class TestPlan:
     def test_what_would_be_kept_gated_and_refused(self, capsys):
         old = Outcome("A", "refused", {"file": "1"}, Evidence("a"), (Finding("E-MARKER", "m"),))
         gone = Outcome("A", "refused", {}, Evidence("a"), (Finding("E-MISSING", "there is no such file"),))
-        plans = [Ended(old, kept=True), Ended(old, ("template: markers",)), Ended(gone), Ended(done("A"), ("no outcome yet",))]
+        plans = [
+            Ended(old, kept=True),
+            Ended(old, ("template: markers",)),
+            Ended(gone),
+            Ended(done("A"), ("no outcome yet",)),
+        ]
         terminal.show_plan([(Tube(name, "a"), ended) for name, ended in zip("ABCD", plans, strict=True)])
         assert capsys.readouterr().out == (
             "keep  A  nothing changed\ngate  B  template: markers\nrefuse  C  there is no such file\ngate  D  no outcome yet\n"

@@ -27,7 +27,14 @@ PUBLISHED = {
 LOGICLES = [Logicle(262144, 0.5, 4.5, 0), Logicle(262144, 1, 4.5, 0), Logicle(262144, 2.25, 4.5, 0),
             Logicle(262144, 0, 4.5, 0), Logicle(10000, 0.5, 4.5, 0.5), Logicle(4e6, 1.2, 6.5, 0),
             Logicle(1024, 0.3, 3, 0), Logicle(262144, 0.5, 4.5, -0.3)]  # fmt: skip
-SCALES = [*LOGICLES, Arcsinh(262144, 4.5), Arcsinh(10000, 4, 1), Linear(262144, 1000), Log(262144, 4.5), Identity()]
+SCALES = [
+    *LOGICLES,
+    Arcsinh(262144, 4.5),
+    Arcsinh(10000, 4, 1),
+    Linear(262144, 1000),
+    Log(262144, 4.5),
+    Identity(),
+]
 
 rng = np.random.default_rng(8)
 MIDDLE = np.concatenate([rng.uniform(-4e7, 4e7, 20_000), rng.normal(0, 300, 20_000),
@@ -40,7 +47,18 @@ def test_logicle_gives_the_published_values(scale: Logicle) -> None:
 
 
 def test_arcsinh_log_and_linear_give_the_published_values() -> None:
-    arcsinh = [-0.529443896, -0.240980939, -0.055158273, 0, 0.005817534, 0.240980939, 0.462553315, 0.684768972, 1, 1.013018074]
+    arcsinh = [
+        -0.529443896,
+        -0.240980939,
+        -0.055158273,
+        0,
+        0.005817534,
+        0.240980939,
+        0.462553315,
+        0.684768972,
+        1,
+        1.013018074,
+    ]
     np.testing.assert_allclose(Arcsinh(262144, 4.5)(np.array(PUBLISHED_AT)), arcsinh, rtol=0, atol=5e-10)
     logs = Log(262144, 4.5)(np.array([1.0, 100.0, 1e4]))
     np.testing.assert_allclose(logs, [-0.20411998, 0.24032446, 0.68476891], rtol=0, atol=5e-9)
@@ -51,7 +69,14 @@ def test_arcsinh_log_and_linear_give_the_published_values() -> None:
 def test_logicle_has_the_published_constants() -> None:
     curve = _curve(262144, 0.5, 4.5, 0)
     found = [curve.a, curve.b, curve.c, curve.d, curve.f, curve.x1]
-    wanted = [8.28629227367306, 10.361632918473207, 226.76509702763542, 4.530271309267249, -110.87459125896834, 1 / 9]
+    wanted = [
+        8.28629227367306,
+        10.361632918473207,
+        226.76509702763542,
+        4.530271309267249,
+        -110.87459125896834,
+        1 / 9,
+    ]
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
@@ -63,7 +88,9 @@ def test_logicle_is_flowutils_over_the_whole_range(scale: Logicle) -> None:
 
 @pytest.mark.parametrize("scale", LOGICLES, ids=str)
 def test_logicle_is_flowutils_beyond_its_table(scale: Logicle) -> None:
-    far = np.concatenate([scale.T * 10 ** np.linspace(1, 8, 2_000), -scale.T * 10 ** np.linspace(1, 8, 2_000)])
+    far = np.concatenate(
+        [scale.T * 10 ** np.linspace(1, 8, 2_000), -scale.T * 10 ** np.linspace(1, 8, 2_000)]
+    )
     theirs = flowutils.logicle(far, None, t=scale.T, w=scale.W, m=scale.M, a=scale.A)
     np.testing.assert_allclose(scale(far), theirs, rtol=0, atol=1e-12)
 
@@ -113,7 +140,9 @@ def test_logicle_is_odd_about_zero(scale: Logicle, x: float) -> None:
     assert up == pytest.approx(-down, abs=1e-15)
 
 
-@pytest.mark.parametrize("scale", [*LOGICLES, Arcsinh(262144, 4.5), Arcsinh(10000, 4, 1), Log(262144, 4.5)], ids=str)
+@pytest.mark.parametrize(
+    "scale", [*LOGICLES, Arcsinh(262144, 4.5), Arcsinh(10000, 4, 1), Log(262144, 4.5)], ids=str
+)
 def test_a_decade_has_the_length_that_is_said(scale: Any) -> None:
     one, ten = scale(scale.T * np.array([1e6, 1e7]))
     assert ten - one == pytest.approx(scale.decade, rel=1e-6)

@@ -24,11 +24,11 @@ import numpy as np
 from tregflow import __version__
 from tregflow.errors import FileError, Finding
 from tregflow.io.fcs import read_fcs
-from tregflow.io.files import located, storable
+from tregflow.io.files import located
 from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
 from tregflow.job import Ended, Job, gate_file, plan
-from tregflow.outcome import SCHEMA, Outcome
+from tregflow.outcome import SCHEMA, Outcome, storable
 from tregflow.pool import Work, run
 from tregflow.results import Pair, file_table, paired, population_table, treg_table
 from tregflow.study import Tube
@@ -137,7 +137,9 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
         _publish(request, pairs, started)
         strangers = folder.strangers(set(outcomes))
     again = {sample: ended.why for sample, ended in ends.items() if ended.why}
-    return Batch(pairs, again, frozenset(name for name, ended in ends.items() if ended.kept), tuple(strangers))
+    return Batch(
+        pairs, again, frozenset(name for name, ended in ends.items() if ended.kept), tuple(strangers)
+    )
 
 
 def plan_batch(request: Request) -> list[tuple[Tube, Ended]]:
@@ -175,7 +177,9 @@ def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outc
     for tube in request.tubes:
         outcome = outcomes[tube.sample]
         if not tube.run and outcome.file.acquired:
-            outcome = outcome.adding(Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}"))
+            outcome = outcome.adding(
+                Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}")
+            )
         if tube.sample in twice:
             outcome = outcome.refusing(told_twice(twice[tube.sample]))
         settled[tube.sample] = outcome
@@ -197,7 +201,11 @@ def twins(prints: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, l
     dict of str to list of str
         The others, by sample.
     """
-    groups = [same for alike in _grouped(prints) for same in _grouped({name: _events(*places[name]) for name in alike})]
+    groups = [
+        same
+        for alike in _grouped(prints)
+        for same in _grouped({name: _events(*places[name]) for name in alike})
+    ]
     return {name: [other for other in group if other != name] for group in groups for name in group}
 
 
@@ -221,12 +229,14 @@ def _events(path: Path, data_set: int | None) -> str:
         records = read_fcs(path, data_set=data_set).records
     except FileError:
         return str(path)
-    return hashlib.sha256(records.reshape(-1).view(np.uint8)).hexdigest()
+    return hashlib.sha256(records.tobytes()).hexdigest()
 
 
 def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
     places = {tube.sample: (located(request.root, tube.file), tube.data_set) for tube in request.tubes}
-    return twins({sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places)
+    return twins(
+        {sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places
+    )
 
 
 def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
@@ -237,18 +247,33 @@ def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
         "files.csv": file_table(pairs),
     }
     written = {name: table_bytes(columns, rows) for name, (columns, rows) in tables.items()}
-    record = json.dumps(_record(request, pairs, started, written), indent=1, ensure_ascii=False).encode() + b"\n"
+    record = (
+        json.dumps(_record(request, pairs, started, written), indent=1, ensure_ascii=False).encode() + b"\n"
+    )
     Folder(request.out).publish({**written, RECORD: record})
 
 
-def _record(request: Request, pairs: tuple[Pair, ...], started: float, tables: Mapping[str, bytes]) -> dict[str, Any]:
+def _record(
+    request: Request, pairs: tuple[Pair, ...], started: float, tables: Mapping[str, bytes]
+) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "versions": {"tregflow": __version__, **{name: version(name) for name in LIBRARIES}},
         "environment": _environment(),
-        "template": {"name": request.template.name, "sha256": request.template.hash, "content": request.template.content},
-        "inputs": {tube.sample: {"file": storable(tube.file), "sha256": outcome.file.sha256} for tube, outcome in pairs},
-        "options": {"plots": request.plots, "jobs": request.workers, "accept_changed": request.accept_changed},
+        "template": {
+            "name": request.template.name,
+            "sha256": request.template.hash,
+            "content": request.template.content,
+        },
+        "inputs": {
+            tube.sample: {"file": storable(tube.file), "sha256": outcome.file.sha256}
+            for tube, outcome in pairs
+        },
+        "options": {
+            "plots": request.plots,
+            "jobs": request.workers,
+            "accept_changed": request.accept_changed,
+        },
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
         "seconds": round(time.time() - started, 3),
         "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}, tables),

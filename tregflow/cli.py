@@ -32,12 +32,19 @@ SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
 
-TemplateOption = Annotated[Path, typer.Option("--template", "-t", metavar="YAML", help="The stored gating template.")]
+TemplateOption = Annotated[
+    Path, typer.Option("--template", "-t", metavar="YAML", help="The stored gating template.")
+]
 SamplesOption = Annotated[
     Path | None, typer.Option("--samples", "-s", metavar="TABLE", help="The sample sheet; samples.csv where it lies beside "
                               "the template or here.")]  # fmt: skip
-FilesArgument = Annotated[list[str] | None, typer.Argument(metavar="FILES…", help="FCS files, instead of a sheet.", show_default=False)]
-DecimalOption = Annotated[str, typer.Option("--decimal", metavar=". or ,", help="How the sheet writes numbers.")]
+FilesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FILES…", help="FCS files, instead of a sheet.", show_default=False),
+]
+DecimalOption = Annotated[
+    str, typer.Option("--decimal", metavar=". or ,", help="How the sheet writes numbers.")
+]
 
 
 @app.command()
@@ -78,7 +85,10 @@ def gate(
 
 @app.command()
 def check(
-    template: TemplateOption, files: FilesArgument = None, samples: SamplesOption = None, decimal: DecimalOption = "."
+    template: TemplateOption,
+    files: FilesArgument = None,
+    samples: SamplesOption = None,
+    decimal: DecimalOption = ".",
 ) -> None:
     """Say everything that can be said of a template, a sheet and its files without gating."""
     from tregflow.rehearsal import rehearse
@@ -155,7 +165,9 @@ def schema() -> None:
     _print_json(of_template())
 
 
-def _inputs(template: Path, samples: Path | None, files: list[str] | None, decimal: str) -> tuple[Template, tuple[Tube, ...], Path]:
+def _inputs(
+    template: Path, samples: Path | None, files: list[str] | None, decimal: str
+) -> tuple[Template, tuple[Tube, ...], Path]:
     from tregflow.io.documents import load_template
     from tregflow.io.tables import read_sheet
     from tregflow.study import tubes_from_files
@@ -168,7 +180,11 @@ def _inputs(template: Path, samples: Path | None, files: list[str] | None, decim
     if files:
         return stored, tubes_from_files(files), Path()
     sheet = samples or _found_sheet(template)
-    return stored, read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal), sheet.parent
+    return (
+        stored,
+        read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal),
+        sheet.parent,
+    )
 
 
 def _found_sheet(template: Path) -> Path:
@@ -213,7 +229,9 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, SystemExit) as ended:
         status = ended.code if isinstance(ended, SystemExit) else INTERRUPTED
         if status == INTERRUPTED:
-            sys.stderr.write("interrupted; finished files are kept, run the same command again for the rest\n")
+            sys.stderr.write(
+                "interrupted; finished files are kept, run the same command again for the rest\n"
+            )
         sys.exit(status)
     except Exception:  # noqa: BLE001 - the last border: a fault of ours, kept in a file
         sys.exit(_fault())

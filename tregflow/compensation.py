@@ -82,7 +82,7 @@ def _mix(raw: Sequence[Values], weights: Values, rows: Rows, mixed: Values) -> N
 
 
 def _summed(columns: Sequence[Values], weights: Values) -> Values:
-    total = columns[0] * weights[0]
+    total: Values = columns[0] * weights[0]
     share = np.empty_like(total)
     for column, weight in zip(columns[1:], weights[1:], strict=True):
         total += np.multiply(column, weight, out=share)
@@ -115,7 +115,7 @@ def match(spillover: Spillover, sample: Sample) -> Compensation:
     detectors = tuple(int(channels[place]) for place in order)
     _check_scatter(matrix, [sample.names[detector] for detector in detectors])
     notes = (*stain_notes, *_notes(matrix, spillover.source))
-    return Compensation(detectors, np.linalg.inv(matrix), spillover.source, notes)
+    return Compensation(detectors, np.linalg.inv(matrix).astype(np.float64), spillover.source, notes)
 
 
 def _channels(spillover: Spillover, sample: Sample) -> tuple[list[int], list[Finding]]:

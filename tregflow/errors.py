@@ -64,7 +64,6 @@ CODES: dict[str, str] = {
     "F-JOINED": "Another FCS file begins behind the events, and nothing in the file says so.",
     "F-SUPPLEMENT": "The supplemental TEXT contradicts the primary one; the primary one holds.",
     "F-GAIN": "A gated channel has an amplifier gain and the template does not say whether to apply it.",
-    "F-LOG": "A floating-point channel claims a logarithmic amplifier.",
     "F-SPILL-IDENTITY": "The spillover matrix is the identity: compensated before, or not at all.",
     "F-SPILL-CONDITION": "The spillover matrix magnifies noise.",
     "F-SPILL-STAIN": "The spillover matrix names stains where it should name detectors; they were matched one to one.",
@@ -87,7 +86,6 @@ CODES: dict[str, str] = {
     "N-GUESSED": "A column of a drafted sheet was guessed; look it through.",
     "N-WINDOW": "A window in the template is wide.",
     "N-RUN-GUESSED": "The run was guessed from the date and cytometer in the file.",
-    "N-NO-TIME": "The file has no time channel.",
 }
 """Every code with its meaning: what ``tregflow explain CODE`` prints."""
 

@@ -13,9 +13,9 @@ import numpy as np
 from tregflow.errors import Finding, OutputError, TregflowError, nearest, refuse
 from tregflow.gating import Gated, gate
 from tregflow.io.fcs import read_fcs
-from tregflow.io.files import sha256, storable, write_whole
+from tregflow.io.files import sha256, write_whole
 from tregflow.io.folder import Folder
-from tregflow.outcome import Evidence, Outcome, changed, done, parts_of
+from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storable
 from tregflow.sample import Channel, Sample
 from tregflow.study import Tube
 from tregflow.template import Template
@@ -148,7 +148,9 @@ def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
         bound = job.template.bind(sample, job.tube.channels)
         evidence = _bound_evidence(evidence, bound)
         if not job.tube.is_gated:
-            return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings)), None
+            return Outcome(
+                job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings)
+            ), None
         return _counted(job, parts, evidence, bound)
     except TregflowError as error:
         if error.code in TRANSIENT:
@@ -156,7 +158,9 @@ def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
         return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None
 
 
-def _counted(job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound) -> tuple[Outcome, bytes | None]:
+def _counted(
+    job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound
+) -> tuple[Outcome, bytes | None]:
     if not len(bound.sample):
         raise refuse("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number")
     gated = gate(bound, job.template)
@@ -200,7 +204,9 @@ def _content(path: Path) -> str:
             raise refuse("E-UNREADABLE", "is a folder, a device or a pipe; name the FCS file itself")
         return sha256(path)
     except FileNotFoundError:
-        raise refuse("E-MISSING", f"there is no such file in {_folder(path)}{nearest(path.name, _beside(path))}") from None
+        raise refuse(
+            "E-MISSING", f"there is no such file in {_folder(path)}{nearest(path.name, _beside(path))}"
+        ) from None
     except OSError as error:
         raise refuse("E-UNREADABLE", f"the system did not let the file be read: {error.strerror}") from None
 
@@ -225,7 +231,11 @@ def _holds(job: Job, old: Outcome, parts: Mapping[str, str]) -> bool:
 def _why(job: Job, old: Outcome, parts: Mapping[str, str]) -> list[str]:
     if differing := changed(old.parts, parts):
         return differing
-    return [] if _holds(job, old, parts) else ["the plot is missing" if old.state == "done" else "it was refused before"]
+    return (
+        []
+        if _holds(job, old, parts)
+        else ["the plot is missing" if old.state == "done" else "it was refused before"]
+    )
 
 
 def _named(job: Job) -> Evidence:
@@ -233,7 +243,9 @@ def _named(job: Job) -> Evidence:
 
 
 def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
-    acquired = " ".join(word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word)
+    acquired = " ".join(
+        word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word
+    )
     return replace(evidence, events=len(sample), print=fingerprint(sample), acquired=acquired)
 
 

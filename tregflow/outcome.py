@@ -186,7 +186,9 @@ def _hash(value: Any) -> str:
 
 
 def _canonical(value: Any, indent: int | None = None) -> bytes:
-    return json.dumps(value, sort_keys=indent is None, indent=indent, ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=indent is None, indent=indent, ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def _gate(placed: Placed) -> dict[str, Any]:
@@ -224,7 +226,14 @@ def findings_from(written: Iterable[Mapping[str, str]]) -> tuple[Finding, ...]:
     return tuple(Finding(**finding) for finding in written)
 
 
+def storable(name: str) -> str:
+    """Return a file's name with ``?`` for bytes that no text can hold: not all names are UTF-8."""
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 def summary(findings: Sequence[Finding]) -> str:
     """Return the codes of findings, once each, the gravest first."""
     order = {"E": 0, "F": 1, "N": 2}
-    return " ".join(sorted(dict.fromkeys(finding.code for finding in findings), key=lambda code: order[code[0]]))
+    return " ".join(
+        sorted(dict.fromkeys(finding.code for finding in findings), key=lambda code: order[code[0]])
+    )

@@ -15,14 +15,17 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
+from types import FrameType
 
 from tregflow.errors import Finding
-from tregflow.io.files import storable
 from tregflow.job import Ended, Job, gate_file
-from tregflow.outcome import Evidence, Outcome
+from tregflow.outcome import Evidence, Outcome, storable
 
 Work = Callable[[Job], Ended]
+
+MOST = 61
+"""Processes that Windows allows a pool."""
 
 WORKER = {
     "OMP_NUM_THREADS": "1",
@@ -54,7 +57,7 @@ def run(jobs: Sequence[Job], workers: int, work: Work = gate_file) -> Generator[
     Ended
         In the order in which files end.
     """
-    waiting = list(reversed(jobs))
+    waiting, workers = list(reversed(jobs)), min(workers, MOST)
     while waiting:
         under_way = yield from _pooled(waiting, workers, work)
         for job in under_way:
@@ -103,7 +106,9 @@ def _alone(job: Job, work: Work) -> Ended:
 
 def _killing(job: Job) -> Outcome:
     told = "the process that gated this file died twice, the second time alone with it; it may need more memory than there is"
-    return Outcome(job.tube.sample, "refused", {}, Evidence(storable(job.path.name)), (Finding("E-WORKER", told),))
+    return Outcome(
+        job.tube.sample, "refused", {}, Evidence(storable(job.path.name)), (Finding("E-WORKER", told),)
+    )
 
 
 @contextmanager
@@ -128,14 +133,38 @@ def _stop(pool: ProcessPoolExecutor) -> None:
 
 
 def _submitted(pool: ProcessPoolExecutor, work: Work, job: Job) -> Future[Ended]:
-    """Submit a job; an interrupt waits, and does not reach the worker that starts meanwhile."""
-    if not hasattr(signal, "pthread_sigmask"):
+    with _uninterrupted():
         return pool.submit(work, job)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put an interrupt off while a worker starts, so that it starts whole; the worker never sees it."""
+    if current_thread() is not main_thread():  # interrupts reach the main thread, and only it may say how
+        yield
+        return
+    put_off: list[tuple[int, FrameType | None]] = []
+    earlier = signal.signal(signal.SIGINT, lambda *interrupt: put_off.append(interrupt))
     try:
-        return pool.submit(work, job)
+        with _inherited_deafness():
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, earlier)
+        if put_off and callable(earlier):
+            earlier(*put_off[0])
+
+
+@contextmanager
+def _inherited_deafness() -> Iterator[None]:
+    """Let processes that start meanwhile be deaf to interrupts from their first instruction on."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _become_worker() -> None:

@@ -76,8 +76,12 @@ def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, .
         return ()
     if not len(sample):
         return (Finding("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number"),)
-    code, least = ("E-FEW", limit.refuse_below) if len(sample) < limit.refuse_below else ("F-FEW", limit.review_below)
-    return (Finding(code, f"the file has {len(sample):,} events in all; {template.primary.of} needs {least:,}"),)
+    code, least = (
+        ("E-FEW", limit.refuse_below) if len(sample) < limit.refuse_below else ("F-FEW", limit.review_below)
+    )
+    return (
+        Finding(code, f"the file has {len(sample):,} events in all; {template.primary.of} needs {least:,}"),
+    )
 
 
 def _wide_windows(template: Template) -> tuple[Finding, ...]:

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tregflow.errors import Finding
-from tregflow.io.files import storable
-from tregflow.outcome import Outcome, findings_from, summary
+from tregflow.outcome import Outcome, findings_from, storable, summary
 from tregflow.study import Tube
 from tregflow.template import Template
 
@@ -98,7 +97,9 @@ def _listed(values: Mapping[str, str]) -> str:
 
 def _own(pairs: Sequence[Pair]) -> list[str]:
     """Return the study's own columns, in the sheet's order."""
-    return list(dict.fromkeys(column for tube, _ in pairs for column in tube.extra if column.startswith("x_")))
+    return list(
+        dict.fromkeys(column for tube, _ in pairs for column in tube.extra if column.startswith("x_"))
+    )
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -13,15 +13,21 @@ from pathlib import Path
 
 from tregflow.errors import FileError, Finding, InputError
 from tregflow.io.fcs import Scan, scan_fcs
-from tregflow.io.files import storable
 from tregflow.io.tables import FORMULA, write_table
+from tregflow.outcome import storable
 from tregflow.study import safe, stem
 
 COLUMNS = ("file", "sample", "subject", "visit", "tube", "run", "collected", "day0")
 WORDS = re.compile(r"[^A-Za-z0-9]+")
 VISIT = re.compile(r"(?:w|wk|week|v|visit|d|day|m|month|t)\d{1,3}|baseline|screening|scr|bl", re.IGNORECASE)
 SUBJECT = re.compile(r"(?=.*\d)[A-Za-z]{0,6}\d{1,6}[A-Za-z]?")
-KINDS = {"unstained": "unstained", "unst": "unstained", "us": "unstained", "reference": "reference", "ref": "reference"}
+KINDS = {
+    "unstained": "unstained",
+    "unst": "unstained",
+    "us": "unstained",
+    "reference": "reference",
+    "ref": "reference",
+}
 
 Row = dict[str, object]
 
@@ -49,7 +55,9 @@ def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
         ``E-OUT``: the sheet exists. ``E-MISSING``: no folder, or no FCS file in it.
     """
     if sheet.exists():
-        raise InputError(Finding("E-OUT", "exists already and is not overwritten; name another with --samples", str(sheet)))
+        raise InputError(
+            Finding("E-OUT", "exists already and is not overwritten; name another with --samples", str(sheet))
+        )
     rows: list[Row] = []
     findings: list[Finding] = []
     for path in _fcs_files(folder):
@@ -64,7 +72,13 @@ def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
 def _drafted(path: Path, root: Path) -> tuple[list[Row], Sequence[Finding]]:
     """Return the row of one file, and why it is bare, or not there at all."""
     if storable(path.name) != path.name:
-        return [], [Finding("E-UNREADABLE", "its name is not UTF-8 and no sheet can hold it; rename it", storable(path.name))]
+        return [], [
+            Finding(
+                "E-UNREADABLE",
+                "its name is not UTF-8 and no sheet can hold it; rename it",
+                storable(path.name),
+            )
+        ]
     try:
         return [_row(path, root, scan_fcs(path))], ()
     except FileError as error:
@@ -96,9 +110,22 @@ def _row(path: Path, root: Path, scan: Scan) -> Row:
     stains = [channel.stain for channel in scan.channels if channel.stain]
     tube, markers = _tube(path.stem, words, stains), {WORDS.sub("", stain).casefold() for stain in stains}
     visit = next((word for word in words if VISIT.fullmatch(word)), "")
-    subject = next((word for word in words if SUBJECT.fullmatch(word) and word.casefold() not in {visit.casefold(), *markers}), "")
+    subject = next(
+        (
+            word
+            for word in words
+            if SUBJECT.fullmatch(word) and word.casefold() not in {visit.casefold(), *markers}
+        ),
+        "",
+    )
     run = " ".join(word for word in (scan.keywords.get("$DATE", ""), scan.keywords.get("$CYTSN", "")) if word)
-    return {"file": _relative(path, root), "subject": subject if tube != "reference" else "", "visit": visit, "tube": tube, "run": run}
+    return {
+        "file": _relative(path, root),
+        "subject": subject if tube != "reference" else "",
+        "visit": visit,
+        "tube": tube,
+        "run": run,
+    }
 
 
 def _tube(stem: str, words: Sequence[str], stains: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from tregflow.results import Pair
     from tregflow.study import Tube
 
-COLOURS = {"pass": "green", "review": "yellow", "fail": "red", "": "dim", "refuse": "red", "flag": "yellow", "note": "dim"}
+COLOURS = {
+    "pass": "green",
+    "review": "yellow",
+    "fail": "red",
+    "": "dim",
+    "refuse": "red",
+    "flag": "yellow",
+    "note": "dim",
+}
 LONGEST = 60
 """Rows of a table that a terminal shows; the files hold all."""
 
@@ -86,7 +94,9 @@ def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
     words = [_planned(ended) for _, ended in plans]
     for word, (tube, ended) in zip(words, plans, strict=True):
         said = ended.why or [finding.sentence for finding in ended.outcome.findings if word == "refuse"]
-        out.print(Text.assemble(f"{word}  {tube.sample}  ", (shown("; ".join(said) or "nothing changed"), "dim")))
+        out.print(
+            Text.assemble(f"{word}  {tube.sample}  ", (shown("; ".join(said) or "nothing changed"), "dim"))
+        )
     counts = ", ".join(f"{words.count(word)} {told}" for word, told in PLANNED.items() if word in words)
     out.print(f"{len(plans)} files: {counts}; nothing was written")
 
@@ -106,11 +116,23 @@ def _percentages(pairs: Sequence[Pair], primary: str) -> Table:
 def _table(pairs: Sequence[Pair], primary: str, *, with_gates: bool) -> Table:
     title = Text(f"{shown(primary)}, per cent", "bold")
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("sample", "%", "95 % counting", "events", "of", *(["gates"] if with_gates else []), "verdict"):
-        table.add_column(name, justify="left" if name in {"sample", "gates", "verdict"} else "right", no_wrap=True)
+    for name in (
+        "sample",
+        "%",
+        "95 % counting",
+        "events",
+        "of",
+        *(["gates"] if with_gates else []),
+        "verdict",
+    ):
+        table.add_column(
+            name, justify="left" if name in {"sample", "gates", "verdict"} else "right", no_wrap=True
+        )
     for tube, outcome in pairs:
         gates = [_statuses(outcome)] if with_gates else []
-        table.add_row(tube.sample, *_numbers(outcome), *gates, Text(outcome.verdict, COLOURS[outcome.verdict]))
+        table.add_row(
+            tube.sample, *_numbers(outcome), *gates, Text(outcome.verdict, COLOURS[outcome.verdict])
+        )
     return table
 
 
@@ -129,7 +151,9 @@ def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
     if not outcome.measures:
         return "–", "", "", ""
     told: dict[str, Any] = dict(outcome.measures[0])
-    numerator, denominator = (f"{told[name]:,}" if told[name] is not None else "" for name in ("numerator", "denominator"))
+    numerator, denominator = (
+        f"{told[name]:,}" if told[name] is not None else "" for name in ("numerator", "denominator")
+    )
     if told["percent"] is None or told["percent"] != told["percent"]:
         return "–", "", numerator, denominator
     return f"{told['percent']:.2f}", f"{told['ci_low']:.2f} – {told['ci_high']:.2f}", numerator, denominator
@@ -149,7 +173,9 @@ def _show_trouble(pairs: Sequence[Pair]) -> None:
     if troubled:
         out.print(Text("\nTo look at", "bold"))
     for tube, outcome in troubled:
-        say_findings(tube.sample, every_finding(outcome))
+        is_named_so = PurePath(outcome.file.name).stem.casefold() == tube.sample.casefold()
+        where = tube.sample if is_named_so else f"{tube.sample} ({outcome.file.name})"
+        say_findings(where, every_finding(outcome))
 
 
 def _show_changes(batch: Batch) -> None:
@@ -160,12 +186,19 @@ def _show_changes(batch: Batch) -> None:
         out.print(Text(f"{sample} was gated again: {shown('; '.join(why))}", "dim"))
     if batch.strangers:
         more = f" and {len(batch.strangers) - NAMED} more" if len(batch.strangers) > NAMED else ""
-        out.print(Text(f"not in this sheet, and left alone: {shown(', '.join(batch.strangers[:NAMED]))}{more}", "dim"))
+        out.print(
+            Text(
+                f"not in this sheet, and left alone: {shown(', '.join(batch.strangers[:NAMED]))}{more}", "dim"
+            )
+        )
 
 
 def _show_next(batch: Batch, folder: Path) -> None:
     outcomes = [outcome for _, outcome in batch.pairs]
-    states = [f"{sum(outcome.state == state for outcome in outcomes)} {state}" for state in ("done", "control", "refused")]
+    states = [
+        f"{sum(outcome.state == state for outcome in outcomes)} {state}"
+        for state in ("done", "control", "refused")
+    ]
     has_plots = (folder / "plots").is_dir()
     out.print(f"\n{len(outcomes)} files: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, populations.csv, "
               "files.csv" + (", plots/" if has_plots else ""))  # fmt: skip

@@ -146,7 +146,9 @@ class Arcsinh:
 
     def __post_init__(self) -> None:
         _demand(self.T > 0, f"T is {self.T:g} and must be above 0")
-        _demand(0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}")
+        _demand(
+            0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}"
+        )
         _demand(0 <= self.A <= self.M, f"A is {self.A:g} and must lie between 0 and M")
 
     @property
@@ -197,9 +199,13 @@ class Logicle:
 
     def __post_init__(self) -> None:
         _demand(self.T > 0, f"T is {self.T:g} and must be above 0")
-        _demand(0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}")
+        _demand(
+            0 < self.M <= MOST_DECADES, f"M is {self.M:g} and must be above 0 and at most {MOST_DECADES:g}"
+        )
         _demand(0 <= self.W <= self.M / 2, f"W is {self.W:g} and must lie between 0 and M / 2")
-        _demand(-self.W <= self.A <= self.M - 2 * self.W, f"A is {self.A:g} and must lie between -W and M - 2 W")
+        _demand(
+            -self.W <= self.A <= self.M - 2 * self.W, f"A is {self.A:g} and must lie between -W and M - 2 W"
+        )
 
     @property
     def decade(self) -> float:

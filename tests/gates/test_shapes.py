@@ -39,13 +39,17 @@ BOW_TIE = Polygon(((0.0, 0.0), (4.0, 4.0), (4.0, 0.0), (0.0, 4.0)))
 STAR = Polygon(tuple((math.sin(turn * 0.8 * math.pi), math.cos(turn * 0.8 * math.pi)) for turn in range(5)))
 
 
-def view(*columns: Any, scales: tuple[Transform, ...] = (), groups: dict[str, list[int]] | None = None) -> View:
+def view(
+    *columns: Any, scales: tuple[Transform, ...] = (), groups: dict[str, list[int]] | None = None
+) -> View:
     """Return events with one column per axis, in the file's own units unless there are scales."""
     markers = tuple("abc"[: len(columns)])
     file = sample(dict(zip(markers, columns, strict=True)))
     axes = dict(zip(markers, scales or (Identity(),) * len(columns), strict=True))
     bound = Bound(file, {marker: place for place, marker in enumerate(markers)}, axes)
-    return bound.view(markers, bound.finite(), {name: np.array(rows) for name, rows in (groups or {}).items()})
+    return bound.view(
+        markers, bound.finite(), {name: np.array(rows) for name, rows in (groups or {}).items()}
+    )
 
 
 def inside(shape: Shape, *points: tuple[float, ...]) -> list[bool]:
@@ -76,7 +80,9 @@ def test_a_rectangle_is_an_interval_on_every_axis() -> None:
     ],
     ids=["square", "triangle", "bow tie", "star"],
 )
-def test_a_polygon_holds_its_left_and_bottom_edges(shape: Polygon, held: list[Any], left_out: list[Any]) -> None:
+def test_a_polygon_holds_its_left_and_bottom_edges(
+    shape: Polygon, held: list[Any], left_out: list[Any]
+) -> None:
     assert inside(shape, *held) == [True] * len(held)
     assert inside(shape, *left_out) == [False] * len(left_out)
 
@@ -106,7 +112,9 @@ def test_polygons_that_share_an_edge_share_no_event() -> None:
 
 def test_an_ellipse_holds_its_border() -> None:
     circle = Ellipse((2.0, 1.0), ((1.0, 0.0), (0.0, 1.0)), 4.0)
-    assert inside(circle, (4, 1), (0, 1), (2, 3), (2, -1), (4.0001, 1), (3.5, 2.5)) == [True] * 4 + [False] * 2
+    assert (
+        inside(circle, (4, 1), (0, 1), (2, 3), (2, -1), (4.0001, 1), (3.5, 2.5)) == [True] * 4 + [False] * 2
+    )
 
 
 def test_an_ellipse_leans_as_its_covariance_does() -> None:
@@ -116,7 +124,13 @@ def test_an_ellipse_leans_as_its_covariance_does() -> None:
 
 def test_an_ellipse_has_as_many_axes_as_its_centre() -> None:
     ball = Ellipse((0.0, 0.0, 0.0), ((1.0, 0.0, 0.0), (0.0, 4.0, 0.0), (0.0, 0.0, 9.0)))
-    assert inside(ball, (0, 0, 3), (0, 2, 0), (1, 0, 0), (1, 1, 0), (0, 0, 3.1)) == [True, True, True, False, False]
+    assert inside(ball, (0, 0, 3), (0, 2, 0), (1, 0, 0), (1, 1, 0), (0, 0, 3.1)) == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert inside(Ellipse((5.0,), ((4.0,),)), (3,), (7,), (2.9,)) == [True, True, False]
 
 
@@ -136,12 +150,16 @@ def test_a_covariance_is_symmetric_and_positive(covariance: Any, is_proper: bool
 # ------------------------------------------------------------------------------------------- scales
 
 
-@pytest.mark.parametrize("scale", [Logicle(), Arcsinh(262144, 4.5), Log(262144, 4.5), Linear(262144, 1000)], ids=str)
+@pytest.mark.parametrize(
+    "scale", [Logicle(), Arcsinh(262144, 4.5), Log(262144, 4.5), Linear(262144, 1000)], ids=str
+)
 def test_edges_are_axis_units(scale: Transform) -> None:
     x = np.random.default_rng(3).lognormal(6, 2, 2_000)
     events, axis = view(x, x[::-1], scales=(scale, Identity())), scale(x)
     low, high = np.quantile(axis, [0.2, 0.7]) + 1e-6
-    np.testing.assert_array_equal(Rectangle((low, -INFINITE), (high, INFINITE)).contains(events), (axis >= low) & (axis < high))
+    np.testing.assert_array_equal(
+        Rectangle((low, -INFINITE), (high, INFINITE)).contains(events), (axis >= low) & (axis < high)
+    )
     top = x.max() + 1
     around = Polygon(((low, -1.0), (high, -1.0), (high, top), (low, top)))
     np.testing.assert_array_equal(around.contains(events), (axis >= low) & (axis < high))
@@ -166,10 +184,17 @@ def test_what_has_no_logarithm_is_in_no_gate_on_that_axis() -> None:
     assert Interval(high=9).contains(view(x, scales=(scale,))).tolist() == [False, False, True, True]
     wide = Polygon(((-99.0, -99.0), (99.0, -99.0), (99.0, 99.0), (-99.0, 99.0)))
     assert wide.contains(events).tolist() == [False, False, True, True]
-    assert Ellipse((0.0, 0.0), ((1e6, 0.0), (0.0, 1e6))).contains(events).tolist() == [False, False, True, True]
+    assert Ellipse((0.0, 0.0), ((1e6, 0.0), (0.0, 1e6))).contains(events).tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
 
 
-@pytest.mark.parametrize("scale", [Logicle(), Arcsinh(262144, 4.5), Log(262144, 4.5), Linear(262144, 0)], ids=str)
+@pytest.mark.parametrize(
+    "scale", [Logicle(), Arcsinh(262144, 4.5), Log(262144, 4.5), Linear(262144, 0)], ids=str
+)
 def test_a_corner_far_off_the_axis_opens_the_gate(scale: Transform) -> None:
     x = np.array([1.0, 100.0, 1e5])
     events = view(x, x, scales=(scale, scale))
@@ -184,7 +209,9 @@ shapes = st.sampled_from([SQUARE, TRIANGLE, BOW_TIE, STAR, Rectangle((0, 0), (2,
 combined = st.recursive(
     shapes,
     lambda inner: st.one_of(
-        inner.map(Not), st.lists(inner, min_size=1, max_size=3).map(tuple).map(And), st.lists(inner, min_size=1, max_size=3).map(tuple).map(Or)
+        inner.map(Not),
+        st.lists(inner, min_size=1, max_size=3).map(tuple).map(And),
+        st.lists(inner, min_size=1, max_size=3).map(tuple).map(Or),
     ),
     max_leaves=5,
 )
@@ -198,7 +225,9 @@ def test_combinations_are_sets(one: Shape, other: Shape) -> None:
     np.testing.assert_array_equal(And((one, other)).contains(GRID), a & b)
     np.testing.assert_array_equal(Or((one, other)).contains(GRID), a | b)
     np.testing.assert_array_equal(Not(one).contains(GRID), ~a)
-    np.testing.assert_array_equal(Not(And((one, other))).contains(GRID), Or((Not(one), Not(other))).contains(GRID))
+    np.testing.assert_array_equal(
+        Not(And((one, other))).contains(GRID), Or((Not(one), Not(other))).contains(GRID)
+    )
 
 
 @given(shape=combined)
@@ -241,9 +270,15 @@ def test_to_mapping_and_back(shape: Shape) -> None:
     ("shape", "written"),
     [
         (Interval(low=0.5), {"interval": {"low": 0.5, "high": None}}),
-        (Rectangle((0.1, -INFINITE), (INFINITE, 0.2)), {"rectangle": {"low": [0.1, None], "high": [None, 0.2]}}),
+        (
+            Rectangle((0.1, -INFINITE), (INFINITE, 0.2)),
+            {"rectangle": {"low": [0.1, None], "high": [None, 0.2]}},
+        ),
         (TRIANGLE, {"polygon": {"vertices": [[0, 0], [4, 0], [0, 4]]}}),
-        (Ellipse((0.5,), ((0.1,),), 2.0), {"ellipse": {"centre": [0.5], "covariance": [[0.1]], "distance": 2.0}}),
+        (
+            Ellipse((0.5,), ((0.1,),), 2.0),
+            {"ellipse": {"centre": [0.5], "covariance": [[0.1]], "distance": 2.0}},
+        ),
         (And((Members("A"), Not(Members("B")))), {"and": [{"members": "A"}, {"not": {"members": "B"}}]}),
     ],
 )
@@ -288,7 +323,9 @@ def test_a_stretched_shape_holds_the_stretched_events(shape: Shape) -> None:
     np.testing.assert_array_equal(stretched(shape, units).contains(wide), shape.contains(view(*points)))
 
 
-@pytest.mark.parametrize("shape", [Everything(), Not(SQUARE), Members("A")], ids=lambda shape: type(shape).__name__)
+@pytest.mark.parametrize(
+    "shape", [Everything(), Not(SQUARE), Members("A")], ids=lambda shape: type(shape).__name__
+)
 def test_only_shapes_that_methods_place_are_rounded_and_stretched(shape: Shape) -> None:
     with pytest.raises(TypeError, match=f"{type(shape).__name__} is not a shape that a method places"):
         rounded(shape)

@@ -60,12 +60,14 @@ class TestHolding:
             pass
         assert caught.value.status == 2
         assert caught.value.code == "E-OUT"
-        assert "is not empty and holds no results of tregflow (a, b, c …); name a new folder" in str(caught.value)
+        assert "is not empty and holds no results of tregflow (a, b, c …); name a new folder" in str(
+            caught.value
+        )
         assert not (folder.path / ".lock").exists()
 
     def test_a_file_is_no_folder(self, folder):
         folder.path.write_text("mine")
-        with pytest.raises(InputError, match="E-OUT .*is a file; --out names a folder"), folder.held():
+        with pytest.raises(InputError, match=r"E-OUT .*is a file; --out names a folder"), folder.held():
             pass
         assert folder.path.read_text() == "mine"
 
@@ -73,7 +75,10 @@ class TestHolding:
     def test_what_cannot_be_made_is_a_sentence(self, tmp_path, name):
         (tmp_path / "file").touch()
         (tmp_path / "loop").symlink_to(tmp_path / "loop")
-        with pytest.raises(OutputError, match="E-WRITE .*choose another folder") as caught, Folder(tmp_path / name).held():
+        with (
+            pytest.raises(OutputError, match=r"E-WRITE .*choose another folder") as caught,
+            Folder(tmp_path / name).held(),
+        ):
             pass
         assert caught.value.status == 4
 
@@ -83,7 +88,10 @@ class TestHolding:
 
         folder.path.mkdir()
         monkeypatch.setattr(Path, "iterdir", forbidden)
-        with pytest.raises(OutputError, match="E-WRITE .*permission denied; .*ask for permission"), folder.held():
+        with (
+            pytest.raises(OutputError, match=r"E-WRITE .*permission denied; .*ask for permission"),
+            folder.held(),
+        ):
             pass
 
     def test_a_drive_without_locks_is_a_sentence(self, folder, monkeypatch):
@@ -91,11 +99,19 @@ class TestHolding:
             raise NotImplementedError("FileSystem does not appear to support flock")
 
         monkeypatch.setattr(FileLock, "_acquire", unlockable)
-        with pytest.raises(OutputError, match="E-WRITE .*has no file locks; choose another --out"), folder.held():
+        with (
+            pytest.raises(OutputError, match=r"E-WRITE .*has no file locks; choose another --out"),
+            folder.held(),
+        ):
             pass
 
     def test_leftovers_of_a_killed_run_are_swept_and_nothing_else(self, folder):
-        ours = [".treg.csv.1a2b.part", "outcomes/.A.json.1a2b.part", "plots/.A.png.1a2b.part", "faults/.A.txt.1a2b.part"]
+        ours = [
+            ".treg.csv.1a2b.part",
+            "outcomes/.A.json.1a2b.part",
+            "plots/.A.png.1a2b.part",
+            "faults/.A.txt.1a2b.part",
+        ]
         others = ["outcomes/A.json", "notes.part", "mine/.film.mkv.part"]
         for name in (*ours, *others):
             (folder.path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -69,7 +69,10 @@ def test_encodings_separators_and_line_ends(write, separator, ends, encoding):
     text = "".join(separator.join(line) + ends for line in lines)
     table = read_table(write(text.encode(encoding)))
     assert table.columns == ("file", "subject")
-    assert [(row.line, *row.cells.values()) for row in table.rows] == [(2, "a.fcs", "Müller"), (3, "b.fcs", "")]
+    assert [(row.line, *row.cells.values()) for row in table.rows] == [
+        (2, "a.fcs", "Müller"),
+        (3, "b.fcs", ""),
+    ]
 
 
 def test_quoted_cells_hold_separators_quotes_and_line_breaks(write):
@@ -137,7 +140,9 @@ def test_a_decimal_comma_is_never_guessed(write):
 
 
 def test_a_declared_decimal_comma_touches_numbers_only(write):
-    (tube,) = read_sheet(write("file;subject;visit;x_dose;x_note\n1,5;2,5;3,5;0,5;a,b\n"), MARKERS, decimal=",")
+    (tube,) = read_sheet(
+        write("file;subject;visit;x_dose;x_note\n1,5;2,5;3,5;0,5;a,b\n"), MARKERS, decimal=","
+    )
     assert (tube.file, tube.subject, tube.visit) == ("1,5", "2,5", "3,5")
     assert tube.extra == {"x_dose": "0.5", "x_note": "a,b"}
 
@@ -158,13 +163,19 @@ def test_a_workbook_is_read_as_it_would_have_been_typed(workbook):
         ["b.fcs", "012", dt.date(2021, 3, 16), 4, None, "x,y;z"],
     ])  # fmt: skip
     one, other = read_sheet(path, MARKERS)
-    assert (one.subject, one.collected, one.extra) == ("12", "2021-03-15", {"volume_ul": "4.5", "x_flag": "True", "x_note": "a\nb"})
+    assert (one.subject, one.collected, one.extra) == (
+        "12",
+        "2021-03-15",
+        {"volume_ul": "4.5", "x_flag": "True", "x_note": "a\nb"},
+    )
     assert (other.subject, other.collected, other.extra["volume_ul"]) == ("012", "2021-03-16", "4")
     assert [row.line for row in read_table(path).rows] == [2, 4]
 
 
 def test_a_workbook_in_name_only(write):
-    assert "E-TABLE  samples.xlsx  is not a workbook that can be read" in refused(read_table, write("file\na\n", "samples.xlsx"))
+    assert "E-TABLE  samples.xlsx  is not a workbook that can be read" in refused(
+        read_table, write("file\na\n", "samples.xlsx")
+    )
 
 
 def test_an_empty_workbook(workbook):
@@ -175,12 +186,17 @@ def test_an_empty_workbook(workbook):
 
 
 def test_a_sheet_of_a_header_alone(write):
-    assert refused(read_sheet, write("file,subject\n"), MARKERS) == "E-SHEET  samples.csv  has a header and no rows"
+    assert (
+        refused(read_sheet, write("file,subject\n"), MARKERS)
+        == "E-SHEET  samples.csv  has a header and no rows"
+    )
 
 
 def test_mistakes_of_a_sheet_name_it(write):
     said = refused(read_sheet, write("file;visits\na.fcs;1\n", "trial.csv"), MARKERS)
-    assert said.startswith('E-SHEET  trial.csv:1:visits  "visits" is not a column of a sheet; did you mean "visit"?')
+    assert said.startswith(
+        'E-SHEET  trial.csv:1:visits  "visits" is not a column of a sheet; did you mean "visit"?'
+    )
 
 
 def test_own_columns_are_carried(write):

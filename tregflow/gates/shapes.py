@@ -104,7 +104,8 @@ class Polygon:
     def contains(self, view: View) -> Mask:
         """Return which rows lie inside."""
         if isinstance(view.scale(0), Identity) and isinstance(view.scale(1), Identity):
-            return self._holds(view.linear(0), view.linear(1))  # nothing to bring to an axis, so nothing to box
+            # nothing to bring to an axis, so nothing to box
+            return self._holds(view.linear(0), view.linear(1))
         corners = np.array(self.vertices)
         places, columns = _boxed(view, *_widened(corners.min(axis=0), corners.max(axis=0)))
         x, y = (view.scale(axis)(column) for axis, column in enumerate(columns))
@@ -129,7 +130,9 @@ class Polygon:
         """
         inside, share = np.zeros(len(x), bool), np.empty(len(x))
         above = [y >= corner for _, corner in self.vertices]
-        for end, ((x1, y1), (x2, y2)) in enumerate(zip((self.vertices[-1], *self.vertices[:-1]), self.vertices, strict=True)):
+        for end, ((x1, y1), (x2, y2)) in enumerate(
+            zip((self.vertices[-1], *self.vertices[:-1]), self.vertices, strict=True)
+        ):
             if y1 != y2:
                 left = (y - y1) * (x2 - x1)
                 left -= np.multiply(np.subtract(x, x1, out=share), y2 - y1, out=share)
@@ -354,7 +357,8 @@ def from_mapping(written: Mapping[str, Any]) -> Shape:
         As `to_mapping` writes it; a text inside ``and``, ``or``, ``not`` names a population.
     """
     ((kind, settings),) = written.items()
-    return _READERS[kind](settings)
+    shape: Shape = _READERS[kind](settings)
+    return shape
 
 
 def _part(written: str | Mapping[str, Any]) -> Shape:
@@ -421,12 +425,13 @@ def _boxed(view: View, low: Point, high: Point) -> tuple[Rows, list[Values]]:
 def _within(x: Values, scale: Transform, low: float, high: float) -> Mask:
     """Return which linear values lie between two edges on a scale; what has no place on it does not."""
     edges, positive = [], scale.positive
-    if isinstance(scale, Linear):  # compared on the axis: every program rounds the same way there, and none back
+    if isinstance(scale, Linear):
+        # compared on the axis: every program rounds the same way there, and none back
         x, scale = scale(x), Identity()
     if math.isfinite(low):
-        edges.append(x >= scale.inverse(np.float64(low)))
+        edges.append(x >= scale.inverse(np.array(low)))
     if math.isfinite(high):
-        edges.append(x < scale.inverse(np.float64(high)))
+        edges.append(x < scale.inverse(np.array(high)))
     if positive or not edges:
         edges.append(x > 0 if positive else np.ones(len(x), bool))
     return np.logical_and.reduce(edges) if len(edges) > 1 else edges[0]

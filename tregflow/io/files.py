@@ -100,11 +100,6 @@ def located(root: Path, file: str) -> Path:
     return next(filter(_is_there, paths), paths[0])
 
 
-def storable(name: str) -> str:
-    """Return a file's name with ``?`` for bytes that no text can hold: not all names are UTF-8."""
-    return name.encode("utf-8", "replace").decode("utf-8")
-
-
 def sha256(path: Path, start: int = 0, length: int | None = None) -> str:
     """Return the SHA-256 of a file, or of a stretch of it, hexadecimal."""
     digest, left = hashlib.sha256(), length

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-
 from tregflow.errors import BusyError, Finding, InputError, OutputError
 from tregflow.io.files import PART, sha256, unwritten, write_together, write_whole
 from tregflow.outcome import Outcome
@@ -142,7 +141,9 @@ class Folder:
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in tables.items()}
         for sample in sorted(samples):
             paths = (self._outcome_path(sample), self.plot_path(sample), self.fault_path(sample))
-            hashes |= {path.relative_to(self.path).as_posix(): sha256(path) for path in paths if path.exists()}
+            hashes |= {
+                path.relative_to(self.path).as_posix(): sha256(path) for path in paths if path.exists()
+            }
         return hashes
 
     def _outcome_path(self, sample: str) -> Path:
