@@ -26,13 +26,17 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def gated_trial(folder: Path, template: Path, seed: int, drift: float, subjects: int, events: int) -> list[tuple[float, float, str]]:
+def gated_trial(
+    folder: Path, template: Path, seed: int, drift: float, subjects: int, events: int
+) -> list[tuple[float, float, str]]:
     """Return truth, answer and verdict of every full tube of one trial."""
     from tregflow.io.trials import write_trial
     from tregflow.simulation import simulate
 
     trial, results = folder / f"trial_{seed}_{drift}", folder / f"results_{seed}_{drift}"
-    write_trial(simulate(subjects=subjects, events=events, seed=seed, drift=drift, control_events=6_000), trial)
+    write_trial(
+        simulate(subjects=subjects, events=events, seed=seed, drift=drift, control_events=6_000), trial
+    )
     done = subprocess.run([sys.executable, "-m", "tregflow", "gate", "--template", str(template), "--samples",
                            str(trial / "samples.csv"), "--out", str(results), "--no-plots"], check=False,
                           stdout=subprocess.PIPE)  # fmt: skip
@@ -51,7 +55,9 @@ def main() -> None:
     options.add_argument("--events", type=int, default=60_000)
     options.add_argument("--template", type=Path, default=ROOT / "gating_strategies" / "treg.yaml")
     asked = options.parse_args()
-    print(f"{'drift':>6}{'seed':>6}{'tubes':>7}{'mean |error|':>14}{'largest':>9}{'bias':>8}{'off > 1.5':>11}{'of them silent':>16}{'flagged':>9}")
+    print(
+        f"{'drift':>6}{'seed':>6}{'tubes':>7}{'mean |error|':>14}{'largest':>9}{'bias':>8}{'off > 1.5':>11}{'of them silent':>16}{'flagged':>9}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for drift in asked.drift:
             everything = []

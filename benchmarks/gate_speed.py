@@ -29,10 +29,26 @@ DETECTORS = ["BV421-A", "BV510-A", "FITC-A", "PE-A", "PE-Cy7-A", "APC-A", "APC-C
 CHANNELS = ["FSC-A", "FSC-H", "SSC-A", *DETECTORS, "Time"]
 LOGICLE = {"T": 262144.0, "W": 0.5, "M": 4.5, "A": 0.0}
 POLYGONS = {
-    "Cells": ("root", ["FSC-A", "SSC-A"], [[30e3, 5e3], [60e3, 2e3], [160e3, 20e3], [170e3, 110e3], [60e3, 100e3], [28e3, 50e3]]),
-    "Singlets": ("Cells", ["FSC-A", "FSC-H"], [[20e3, 12e3], [200e3, 150e3], [200e3, 210e3], [120e3, 125e3], [20e3, 26e3]]),
-    "P7": ("P6", ["APC-A", "PE-A"], [[0.2, 0.2], [0.75, 0.15], [0.9, 0.5], [0.7, 0.85], [0.3, 0.8], [0.15, 0.5]]),
-    "P8": ("P7", ["APC-Cy7-A", "BV605-A"], [[0.1, 0.1], [0.6, 0.2], [0.7, 0.6], [0.5, 0.75], [0.2, 0.7], [0.05, 0.4]]),
+    "Cells": (
+        "root",
+        ["FSC-A", "SSC-A"],
+        [[30e3, 5e3], [60e3, 2e3], [160e3, 20e3], [170e3, 110e3], [60e3, 100e3], [28e3, 50e3]],
+    ),
+    "Singlets": (
+        "Cells",
+        ["FSC-A", "FSC-H"],
+        [[20e3, 12e3], [200e3, 150e3], [200e3, 210e3], [120e3, 125e3], [20e3, 26e3]],
+    ),
+    "P7": (
+        "P6",
+        ["APC-A", "PE-A"],
+        [[0.2, 0.2], [0.75, 0.15], [0.9, 0.5], [0.7, 0.85], [0.3, 0.8], [0.15, 0.5]],
+    ),
+    "P8": (
+        "P7",
+        ["APC-Cy7-A", "BV605-A"],
+        [[0.1, 0.1], [0.6, 0.2], [0.7, 0.6], [0.5, 0.75], [0.2, 0.7], [0.05, 0.4]],
+    ),
 }
 THRESHOLDS = {
     "P3": ("Singlets", "BV421-A", 0.30),
@@ -111,7 +127,12 @@ def timed(command: list[str]) -> tuple[float, float, float, str]:
         "+b'\\n'+done.stdout)"
     )
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", probe, json.dumps(command)], stdout=subprocess.PIPE, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", probe, json.dumps(command)],
+        stdout=subprocess.PIPE,
+        env=environment,
+        check=True,
+    )
     wall = time.perf_counter() - started
     figures, _, output = done.stdout.decode().partition("\n")
     cpu, peak, status = json.loads(figures)
@@ -174,9 +195,13 @@ def compare(folder: Path, results: Path, millions: float, rounds: int) -> None:
         *figures, output = run_flowkit(folder)
         theirs.append(figures)
     counts = our_counts(results)
-    differing = sum(abs(counts[sample, gate] - count) for sample, gate, count in json.loads(output.splitlines()[-1]))
+    differing = sum(
+        abs(counts[sample, gate] - count) for sample, gate, count in json.loads(output.splitlines()[-1])
+    )
     hashed = statistics.median(hashes)
-    print(f"{millions:g} million events x {len(CHANNELS)} channels, {len(ORDER)} gates, {rounds} rounds in turn; medians")
+    print(
+        f"{millions:g} million events x {len(CHANNELS)} channels, {len(ORDER)} gates, {rounds} rounds in turn; medians"
+    )
     print(f"{'':22}{'CPU s':>8}{'per million':>13}{'wall s':>8}{'peak MB':>9}")
     for name, rows in (("tregflow", ours), ("FlowKit Session", theirs)):
         cpu, wall, peak = (statistics.median(row[place] for row in rows) for place in range(3))
@@ -186,7 +211,9 @@ def compare(folder: Path, results: Path, millions: float, rounds: int) -> None:
     without = [their[0] / (our[0] - hashed) for our, their in zip(ours, theirs, strict=True)]
     print(f"FlowKit / tregflow, CPU: {statistics.median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f}); "
           f"without hashing {statistics.median(without):.1f}")  # fmt: skip
-    print(f"counts compared: {len(ORDER) * len({sample for sample, _ in counts})}, events counted otherwise: {differing}")
+    print(
+        f"counts compared: {len(ORDER) * len({sample for sample, _ in counts})}, events counted otherwise: {differing}"
+    )
 
 
 if __name__ == "__main__":

@@ -64,7 +64,10 @@ def gated(study: Path, template: Path, out: Path) -> str:
 
 @pytest.mark.parametrize("study", [shipped, flagged])
 def test_a_change_of_a_table_must_be_explained(study, tmp_path):
-    assert study(tmp_path / "out" if study is shipped else tmp_path) == (GOLDEN / f"{study.__name__}_treg.csv").read_text()
+    assert (
+        study(tmp_path / "out" if study is shipped else tmp_path)
+        == (GOLDEN / f"{study.__name__}_treg.csv").read_text()
+    )
 
 
 def test_the_shipped_study_passes_and_the_flagged_one_does_not():
@@ -92,7 +95,9 @@ def accept() -> None:
         out = Path("golden_study")
         out.mkdir()
         try:
-            (GOLDEN / f"{study.__name__}_treg.csv").write_text(study(out / "out" if study is shipped else out))
+            (GOLDEN / f"{study.__name__}_treg.csv").write_text(
+                study(out / "out" if study is shipped else out)
+            )
         finally:
             shutil.rmtree(out)
 

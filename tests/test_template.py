@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tregflow import load_template
-from tregflow.errors import FileError, InputError
+from tregflow.errors import FileError, Finding, InputError
 from tregflow.gates.shapes import And, Interval, Members, Not, Polygon
 from tregflow.hierarchy import Limit, counted, path, resting_on
 from tregflow.io.documents import read_yaml
@@ -671,6 +671,12 @@ def test_compensation_that_is_asked_for_and_not_there():
     assert said.startswith(
         "E-SPILL  the template asks for the file's compensation and the file has no spillover matrix"
     )
+
+
+def test_why_the_files_matrix_cannot_be_used_is_told():
+    unread = Finding("N-SPILL", "$SPILLOVER has 3 names and 4 values")
+    said = refused(asking("file"), named(["FL1-A"], ["CD4"], findings=(unread,)))
+    assert "no spillover matrix that can be used: $SPILLOVER has 3 names and 4 values. Export it" in said
 
 
 def test_compensating_twice_is_refused():

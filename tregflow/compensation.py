@@ -125,7 +125,9 @@ def _channels(spillover: Spillover, sample: Sample) -> tuple[list[int], list[Fin
     by_stain = [_places(sample.stains, name) for name in spillover.names]
     found = [places[0] for places in by_stain if len(places) == 1]
     if len(set(found)) == len(spillover.names):
-        what = f"the {spillover.source} matrix names stains, not detectors; each was matched to its one channel"
+        what = (
+            f"the {spillover.source} matrix names stains, not detectors; each was matched to its one channel"
+        )
         return found, [Finding("F-SPILL-STAIN", what)]
     unknown = [name for name, places in zip(spillover.names, by_name, strict=True) if len(places) != 1]
     raise refuse("E-SPILL", f"the {spillover.source} matrix names {', '.join(unknown[:4])}"
@@ -152,7 +154,9 @@ def _check_matrix(spillover: Spillover) -> None:
 def _check_values(matrix: Values, source: str) -> None:
     diagonal = np.diag(matrix)
     if np.allclose(diagonal, 100):
-        raise refuse("E-SPILL", f"the {source} matrix has 100 on its diagonal: it is in per cent; divide it by 100")
+        raise refuse(
+            "E-SPILL", f"the {source} matrix has 100 on its diagonal: it is in per cent; divide it by 100"
+        )
     if diagonal.min() < 0.5 or diagonal.max() > 2:
         raise refuse("E-SPILL", f"the diagonal of the {source} matrix runs from {diagonal.min():g} to "
                      f"{diagonal.max():g}; it should be 1")  # fmt: skip
@@ -170,7 +174,9 @@ def _check_scatter(matrix: Values, names: Sequence[str]) -> None:
         alone[place] = 1
         is_mixed = not (np.array_equal(matrix[place], alone) and np.array_equal(matrix[:, place], alone))
         if name.upper().startswith(SCATTER) and is_mixed:
-            raise refuse("E-SPILL", f"the matrix mixes {name} with fluorescence; scatter and time take no compensation")
+            raise refuse(
+                "E-SPILL", f"the matrix mixes {name} with fluorescence; scatter and time take no compensation"
+            )
 
 
 def _notes(matrix: Values, source: str) -> list[Finding]:

@@ -7,6 +7,7 @@ asked for, and then only in these rows: a population costs what its parent's sur
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from tregflow.compensation import Compensation, compensate
 from tregflow.errors import Finding
 from tregflow.sample import Rows, Sample, Values
-from tregflow.transforms import Transform
+from tregflow.transforms import Identity, Transform
 
 Mask = NDArray[np.bool_]
 NO_MEMBERS: Mapping[str, Rows] = MappingProxyType({})
@@ -85,11 +86,18 @@ class Bound:
         return compensate(raw, compensation.weights(channel), rows)
 
     def unit(self, marker: str) -> float:
-        """Return the length of a marker's axis: 1 on a scale, ``$PnR`` in the file's own units."""
-        if np.isfinite(self.scales[marker].decade) or self.scales[marker](np.ones(1))[0] != 1:
+        """Return the length of a marker's axis: 1 on a scale, ``$PnR`` in the file's own units.
+
+        Where the file states no range, it is the power of two that the largest value stays below.
+        """
+        if not isinstance(self.scales[marker], Identity):
             return 1.0
-        reach = self.sample.channels[self.channels[marker]].range
-        return reach if np.isfinite(reach) and reach > 0 else 1.0
+        channel = self.channels[marker]
+        reach = self.sample.channels[channel].range
+        if np.isfinite(reach) and reach > 0:
+            return reach
+        largest = float(np.max(np.abs(self.raw[channel]), initial=0.0, where=np.isfinite(self.raw[channel])))
+        return 2.0 ** (math.floor(math.log2(largest)) + 1) if largest > 0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)
