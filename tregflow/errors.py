@@ -18,76 +18,221 @@ from typing import ClassVar
 
 CODES: dict[str, str] = {
     # the template, the sheet, the command
-    "E-USAGE": "The command line asks for something that cannot be done. Nothing was computed.",
-    "E-YAML": "The document is not YAML that can be read safely: one value per key, no tags, aliases or anchors.",
-    "E-TEMPLATE": "The template says something that has no meaning. Every mistake is listed with its line and column.",
-    "E-UNBUILT": "The template asks for something that this version cannot do yet.",
-    "E-SHEET": "The sample sheet says something that has no meaning. Every mistake is listed with its row and column.",
-    "E-TABLE": "A table could not be read: not text, or its columns cannot be told apart.",
+    "E-USAGE": (
+        "The command line asks for something that cannot be done. Nothing was computed. "
+        "Read the sentence beside it and tregflow COMMAND --help."
+    ),
+    "E-YAML": (
+        "The document is not YAML that can be read safely: one value per key, no tags, aliases or anchors. "
+        "Write the values out plainly; the place is given as line and column."
+    ),
+    "E-TEMPLATE": (
+        "The template says something that has no meaning. Every mistake is listed with its line and column. "
+        "Mend the places that are named; an editor that knows gating_strategies/template.schema.json completes what may stand there."
+    ),
+    "E-UNBUILT": (
+        "The template asks for something that this version cannot do yet. "
+        "Leave it out, or write what the sentence offers instead."
+    ),
+    "E-SHEET": (
+        "The sample sheet says something that has no meaning. Every mistake is listed with its row and column. "
+        "Mend the rows and columns that are named; columns of your own begin with x_."
+    ),
+    "E-TABLE": (
+        "A table could not be read: not text, or its columns cannot be told apart. "
+        "Save it as CSV in UTF-8, separated by comma, semicolon or tab, or as .xlsx."
+    ),
     # one file, while reading
     "E-MISSING": "The file is not there. Check the name in the sheet and the folder it is relative to.",
-    "E-UNREADABLE": "The operating system did not let the file be read.",
-    "E-NOT-FCS": "The file does not begin as an FCS file does.",
-    "E-HEADER": "The HEADER segment does not say where the other segments are.",
-    "E-TEXT": "The TEXT segment cannot be split into keywords and values.",
-    "E-KEYWORD": "A keyword that decides how the events are read is missing or has no meaning.",
-    "E-LAYOUT": "The way the events are stored is one that is not read.",
-    "E-OFFSETS": "The offsets of DATA do not fit the events that the file announces.",
+    "E-UNREADABLE": (
+        "The operating system did not let the file be read. "
+        "Ask for permission to read it, or copy it to a folder of yours."
+    ),
+    "E-NOT-FCS": (
+        "The file does not begin as an FCS file does. "
+        "Look at what it is: a saved web page, a packed archive, an empty copy. Export it again from the cytometer."
+    ),
+    "E-HEADER": (
+        "The HEADER segment does not say where the other segments are. "
+        "The file is damaged at its very beginning. Copy or export it again."
+    ),
+    "E-TEXT": (
+        "The TEXT segment cannot be split into keywords and values. "
+        "The file is damaged, or its exporter wrote it wrongly. Export it again, if need be with other software."
+    ),
+    "E-KEYWORD": (
+        "A keyword that decides how the events are read is missing or has no meaning. "
+        "Export the file again with all its keywords; values are never guessed where they decide a number."
+    ),
+    "E-LAYOUT": (
+        "The way the events are stored is one that is not read. "
+        "Export the file again as list-mode floats or whole-byte integers."
+    ),
+    "E-OFFSETS": (
+        "The offsets of DATA do not fit the events that the file announces. "
+        "The file is damaged, or was changed after it was written. Copy or export it again."
+    ),
     "E-TRUNCATED": "The file is shorter than it says. Copy or export it again.",
-    "E-MODE": "The file holds a histogram, not list-mode events.",
-    "E-DATASET": "The file holds several data sets and the sheet does not say which is meant.",
-    "E-SPILL": "The spillover matrix is missing, or cannot be used with this file.",
-    "E-CHANGED": "The file's content is not what it was when it was gated under this name.",
-    "E-TWICE": "Two rows of the sheet lead to the same events.",
+    "E-MODE": (
+        "The file holds a histogram, not list-mode events. Export the events themselves, in list mode."
+    ),
+    "E-DATASET": (
+        "The file holds several data sets and the sheet does not say which is meant. "
+        "Write 1, 2, … into the column data_set of its row."
+    ),
+    "E-SPILL": (
+        "The spillover matrix is missing, or cannot be used with this file. "
+        "Export the file with its compensation, name a table in the template (compensation: TABLE.csv), or write compensation: none if the values are compensated already."
+    ),
+    "E-CHANGED": (
+        "The file's content is not what it was when it was gated under this name. "
+        "If the new content is right, run again with --accept-changed; if the file is still being written, wait."
+    ),
+    "E-TWICE": (
+        "Two rows of the sheet lead to the same events. "
+        "One of the rows names the wrong file. Correct the sheet; neither is reported until then."
+    ),
     # one file, while gating
-    "E-MARKER": "A marker of the template cannot be bound to exactly one detector of the file.",
-    "E-SCALING": "The file leaves open how stored values become scale values, and the template does not decide.",
-    "E-GATE": "A gate could not be placed and the template stores none to fall back to.",
-    "E-FEW": "A population has too few events for a number to be reported.",
-    "E-EMPTY-FILE": "The file holds no events.",
-    "E-WORKER": "The process that gated this file died twice, alone with it.",
-    "E-INTERNAL": "A fault of tregflow's own. The traceback is in the results folder.",
+    "E-MARKER": (
+        "A marker of the template cannot be bound to exactly one detector of the file. "
+        "Name the detector in the sheet (a column channel:MARKER), or widen the marker's aliases in the template."
+    ),
+    "E-SCALING": (
+        "The file leaves open how stored values become scale values, and the template does not decide. "
+        "Write scaling: {gain: …, log_on_floats: …} in the template, once someone who knows the cytometer has decided."
+    ),
+    "E-GATE": (
+        "A gate could not be placed and the template stores none to fall back to. "
+        "Look at the plot. Give the gate a stored cut or outline, or a window in which it can be found."
+    ),
+    "E-FEW": (
+        "A population has too few events for a number to be reported. "
+        "Acquire more events. The limit stands in the template under limits."
+    ),
+    "E-EMPTY-FILE": ("The file holds no events. Acquire the tube again, or take its row out."),
+    "E-WORKER": (
+        "The process that gated this file died twice, alone with it. "
+        "It may need more memory than there is: close other programs, or run with --jobs 1. If it dies again, report it with the file's size and cytometer."
+    ),
+    "E-INTERNAL": (
+        "A fault of tregflow's own. The traceback is in the results folder. "
+        "Please report it with that file; it names no keyword's value."
+    ),
     # writing
-    "E-WRITE": "The results could not be written. Nothing was published; finished outcomes stay.",
-    "E-BUSY": "Another run holds the results folder.",
-    "E-OUT": "The output folder holds something that is not a tregflow result.",
+    "E-WRITE": (
+        "The results could not be written. Nothing was published; finished outcomes stay. "
+        "Make room or choose another --out, and run the same command again: only what is missing is gated."
+    ),
+    "E-BUSY": ("Another run holds the results folder. Wait for it to end, or choose another --out."),
+    "E-OUT": ("The output folder holds something that is not a tregflow result. Name a new or empty folder."),
     # flags
-    "F-FALLBACK": "A gate could not be found in the events and the stored gate was used.",
-    "F-BOUND": "A gate stopped at the bound that the template sets for it.",
-    "F-SKIPPED": "A gate on the way to a reported measure was skipped because its marker is absent.",
-    "F-FEW": "A population has fewer events than the template wants for a number without a look.",
-    "F-EMPTY": "A percentage has no denominator.",
-    "F-OFFSETS": "HEADER and TEXT disagree about where the events are; one of them fits.",
-    "F-TOT": "The number of events announced is not the number stored.",
-    "F-GAP": "Bytes between TEXT and DATA belong to no segment; columns may have rotated.",
-    "F-SHIFT": "TEXT does not end where HEADER says; a byte may be lost or added before the events.",
-    "F-JOINED": "Another FCS file begins behind the events, and nothing in the file says so.",
-    "F-SUPPLEMENT": "The supplemental TEXT contradicts the primary one; the primary one holds.",
-    "F-GAIN": "A gated channel has an amplifier gain and the template does not say whether to apply it.",
-    "F-SPILL-IDENTITY": "The spillover matrix is the identity: compensated before, or not at all.",
-    "F-SPILL-CONDITION": "The spillover matrix magnifies noise.",
-    "F-SPILL-STAIN": "The spillover matrix names stains where it should name detectors; they were matched one to one.",
-    "F-NONFINITE": "More than one event in a thousand has a value that is not a finite number.",
-    "F-NAMES": "Two channels of the file have the same name, or one has none.",
-    "F-STAIN": "The stain that the file gives a detector is not the marker that the sheet names it for.",
+    "F-FALLBACK": (
+        "A gate could not be found in the events and the stored gate was used. "
+        "Look at the gate on the plot. If the stored gate is right there, accept the number; if it is so in many tubes, the template does not fit them."
+    ),
+    "F-BOUND": (
+        "A gate stopped at the bound that the template sets for it. "
+        "Look at the gate on the plot. A cut at the edge of its window usually wants to lie beyond: the dye drifted, or the window is for another panel."
+    ),
+    "F-SKIPPED": (
+        "A gate on the way to a reported measure was skipped because its marker is absent. "
+        "The measure is not quite what its name says, dead or other cells may be in it. Accept it knowingly, or bind the marker."
+    ),
+    "F-FEW": (
+        "A population has fewer events than the template wants for a number without a look. "
+        "The counting error is large; the interval beside the percentage says how large."
+    ),
+    "F-EMPTY": ("A percentage has no denominator. Look at the plot for the gate that emptied it."),
+    "F-OFFSETS": (
+        "HEADER and TEXT disagree about where the events are; one of them fits. "
+        "The number of events decided. Compare the file with a fresh export before accepting it."
+    ),
+    "F-TOT": (
+        "The number of events announced is not the number stored. "
+        "All whole events were read. Compare the number with the cytometer's own."
+    ),
+    "F-GAP": (
+        "Bytes between TEXT and DATA belong to no segment; columns may have rotated. "
+        "Compare the plots with another tube of the same run before accepting the number."
+    ),
+    "F-SHIFT": (
+        "TEXT does not end where HEADER says; a byte may be lost or added before the events. "
+        "Compare the plots with another tube of the same run before accepting the number."
+    ),
+    "F-JOINED": (
+        "Another FCS file begins behind the events, and nothing in the file says so. "
+        "Ask for the files one by one; only the first was read."
+    ),
+    "F-SUPPLEMENT": (
+        "The supplemental TEXT contradicts the primary one; the primary one holds. "
+        "Compare the stains bound, in files.csv, with the panel."
+    ),
+    "F-GAIN": (
+        "A gated channel has an amplifier gain and the template does not say whether to apply it. "
+        "Write scaling: {gain: apply} or {gain: ignore}; FlowKit divides by it, some other programs do not."
+    ),
+    "F-SPILL-IDENTITY": (
+        "The spillover matrix is the identity: compensated before, or not at all. "
+        "Find out which. If the events are compensated, write compensation: none; if they never were, name a table."
+    ),
+    "F-SPILL-CONDITION": (
+        "The spillover matrix magnifies noise. "
+        "Compare it with the matrices of other runs; two dyes may be all but the same to these detectors."
+    ),
+    "F-SPILL-STAIN": (
+        "The spillover matrix names stains where it should name detectors; they were matched one to one. "
+        "Compare the pairs with the panel before accepting the number."
+    ),
+    "F-NONFINITE": (
+        "More than one event in a thousand has a value that is not a finite number. "
+        "They were left out of the root. Find out what wrote them; an export after a division often does."
+    ),
+    "F-NAMES": (
+        "Two channels of the file have the same name, or one has none. "
+        "A gate that needs one of them refuses the file. Name channels apart when exporting."
+    ),
+    "F-STAIN": (
+        "The stain that the file gives a detector is not the marker that the sheet names it for. "
+        "One of the two is wrong. Compare with the panel as it was stained."
+    ),
     # notes
     "N-OFFSETS": "An offset was repaired; the number of events proves the repair.",
     "N-TEXT": "The TEXT segment departs from the standard in a way that leaves no doubt.",
     "N-KEYWORD": "A keyword that the events do not need is missing or odd.",
     "N-DATASET": "The file holds further data sets.",
     "N-ENCODING": "A keyword's value is not UTF-8 and was read as Latin-1.",
-    "N-TOKEN": "A marker was bound by one word of a longer stain name.",
-    "N-TWIN": "The file holds raw and compensated columns of one detector; the compensation setting decided.",
+    "N-TOKEN": (
+        "A marker was bound by one word of a longer stain name. "
+        "files.csv names the detector; an alias in the template makes it exact."
+    ),
+    "N-TWIN": (
+        "The file holds raw and compensated columns of one detector; the compensation setting decided. "
+        "files.csv names the column that was taken."
+    ),
     "N-SCALING": "Stored values were linearised on the way to scale values.",
     "N-SPILL": "Something about the spillover matrix that does not change a number.",
-    "N-NONFINITE": "Events with a value that is not a finite number were left out of the root.",
-    "N-MOVED": "A gate was found away from the stored one, within its bounds.",
-    "N-RETRIED": "The process that gated this file died once; the file was gated again, alone.",
+    "N-NONFINITE": (
+        "Events with a value that is not a finite number were left out of the root. "
+        "Fewer than one in a thousand."
+    ),
+    "N-MOVED": (
+        "A gate was found away from the stored one, within its bounds. "
+        "The distance stands in populations.csv and on the plot."
+    ),
+    "N-RETRIED": (
+        "The process that gated this file died once; the file was gated again, alone. "
+        "Its numbers are those of an undisturbed run."
+    ),
     "N-GUESSED": "A column of a drafted sheet was guessed; look it through.",
-    "N-WINDOW": "A window in the template is wide.",
-    "N-RUN-GUESSED": "The run was guessed from the date and cytometer in the file.",
+    "N-WINDOW": (
+        "A window in the template is wide. A cut may move by more than a decade in it before anyone is told."
+    ),
+    "N-RUN-GUESSED": (
+        "The run was guessed from the date and cytometer in the file. "
+        "Fill the column run of the sheet if it is wrong."
+    ),
 }
-"""Every code with its meaning: what ``tregflow explain CODE`` prints."""
+"""Every code with its meaning and what to do: what ``tregflow explain CODE`` prints."""
 
 
 @dataclass(frozen=True, slots=True)
