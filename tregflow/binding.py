@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
 
 from tregflow.errors import FileError, Finding, nearest
@@ -199,11 +200,13 @@ def bare(name: str) -> str:
     return COMPENSATED.sub("", name).strip().removesuffix(">") if COMPENSATED.match(name) else name.strip()
 
 
+@lru_cache(maxsize=4096)
 def folded(name: str) -> str:
     """Return a name without what does not count."""
     return re.sub(r"[\s-]", "", bare(name)).casefold()
 
 
+@lru_cache(maxsize=4096)
 def _words(stain: str) -> frozenset[str]:
     words = [folded(word) for word in WORDS.split(stain.strip()) if word]
     return frozenset(words) - {""} if len(words) > 1 else frozenset()

@@ -168,13 +168,22 @@ class Sample:
         ndarray of float64, shape (n_indices, n_events)
             Uncompensated; each channel contiguous.
         """
+        return self.lifted(indices)[0]
+
+    def lifted(self, indices: Sequence[int]) -> tuple[Values, Values]:
+        """Return what `columns` does, and the sum of each channel: it is finite if all values are.
+
+        A sum taken while a block is still in the cache costs a fifth of one taken later.
+        """
+        sums = np.zeros(len(indices))
         lifted = np.empty((len(indices), len(self)))
         with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted, not warned of
             for start in range(0, len(self), BLOCK):
                 block = slice(start, start + BLOCK)
                 for place, index in enumerate(indices):
                     lifted[place, block] = self._scaled(block, index)
-        return lifted
+                    sums[place] += lifted[place, block].sum()
+        return lifted, sums
 
     def _scaled(self, rows: slice, index: int) -> NDArray[Any]:
         channel = self.channels[index]

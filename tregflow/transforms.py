@@ -270,7 +270,7 @@ class _Curve:
         size = np.abs(x)
         near = np.minimum(size, self.largest)
         place = np.arcsinh(near / self.bend) / self.step
-        cell = np.minimum(np.nan_to_num(place), self.CELLS - 1).astype(np.intp)
+        cell = np.fmin(place, self.CELLS - 1).astype(np.intp)  # what is not a number stays none, through place
         y = self._halley(self.table[cell] + (place - cell) * self.rise[cell], near)
         beyond = size > self.largest
         if beyond.any():
@@ -279,10 +279,20 @@ class _Curve:
 
     def _halley(self, y: Values, size: Values) -> Values:
         up, down = self.a * np.exp(self.b * y), self.c * np.exp(-self.d * y)
-        miss = up - down - self.f - size
-        slope = self.b * up + self.d * down
-        bend = self.b**2 * up - self.d**2 * down
-        return y - miss / (slope - 0.5 * miss * bend / slope)
+        miss = up - down
+        miss -= self.f
+        miss -= size
+        up *= self.b
+        down *= self.d
+        slope = up + down
+        up *= self.b
+        down *= self.d
+        up -= down  # the second derivative
+        up *= miss
+        up *= 0.5
+        up /= slope
+        slope -= up
+        return y - np.divide(miss, slope, out=miss)
 
     def _far(self, size: Values) -> Values:
         """Return y beyond the table, where the curve is all but an exponential and no number overflows."""

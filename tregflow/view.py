@@ -61,19 +61,22 @@ class Bound:
         return tuple(sorted(bound | (set(mixed) if bound & set(mixed) else set())))
 
     @cached_property
+    def _lifted(self) -> tuple[Values, Values]:
+        lifted, sums = self.sample.lifted(self.used)
+        lifted.flags.writeable = False
+        return lifted, sums
+
+    @cached_property
     def raw(self) -> Mapping[int, Values]:
         """Scale values of the used channels, uncompensated; each shape (n_events,)."""
-        lifted = self.sample.columns(self.used)
-        lifted.flags.writeable = False
-        return dict(zip(self.used, lifted, strict=True))
+        return dict(zip(self.used, self._lifted[0], strict=True))
 
     def finite(self) -> Rows:
         """Return the events whose values are finite in every used channel."""
         unbroken = np.ones(len(self.sample), bool)
-        with np.errstate(invalid="ignore", over="ignore"):  # infinities of both signs have no sum
-            for column in self.raw.values():
-                if not np.isfinite(column.sum()):
-                    unbroken &= np.isfinite(column)
+        for column, total in zip(*self._lifted, strict=True):
+            if not np.isfinite(total):
+                unbroken &= np.isfinite(column)
         return np.flatnonzero(unbroken)
 
     def linear(self, marker: str, rows: Rows) -> Values:

@@ -13,7 +13,6 @@ from unicodedata import normalize
 
 from tregflow.errors import Finding, OutputError
 
-CHUNK = 1 << 20
 
 PART = ".part"
 """How a file that is being written ends; its name begins with a dot."""
@@ -100,15 +99,10 @@ def located(root: Path, file: str) -> Path:
     return next(filter(_is_there, paths), paths[0])
 
 
-def sha256(path: Path, start: int = 0, length: int | None = None) -> str:
-    """Return the SHA-256 of a file, or of a stretch of it, hexadecimal."""
-    digest, left = hashlib.sha256(), length
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
-        file.seek(start)
-        while chunk := file.read(CHUNK if left is None else min(CHUNK, left)):
-            digest.update(chunk)
-            left = None if left is None else left - len(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _staged(path: Path, content: bytes) -> Path:
