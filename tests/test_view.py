@@ -126,9 +126,20 @@ def test_a_scaled_axis_has_length_one(scale: Transform) -> None:
     assert bound({"A": [1.0]}, {"A": scale}).unit("A") == 1
 
 
-@pytest.mark.parametrize(("span", "length"), [(262144.0, 262144.0), (1024.0, 1024.0)])
-def test_an_axis_in_the_files_own_units_is_as_long_as_its_range(span, length):
-    assert bound({"A": [1.0]}, range={"A": span}).unit("A") == length
+@pytest.mark.parametrize("span", [262144.0, 1024.0])
+@pytest.mark.parametrize("share", [0.07, 0.5, 1.9])
+def test_an_axis_in_the_files_own_units_is_as_long_as_its_range(span, share):
+    assert bound({"A": [1.0, span * share]}, range={"A": span}).unit("A") == span
+
+
+@pytest.mark.parametrize(("span", "length"), [(2.0**24, 32.0), (2.0**32, 32.0), (4.0, 32.0)])
+def test_a_range_that_the_values_do_not_fill_or_leave_far_behind_says_nothing(span, length):
+    assert bound({"A": [3.0, 18.0]}, range={"A": span}).unit("A") == length
+
+
+def test_one_stray_value_does_not_set_the_length_of_an_axis():
+    values = [*np.linspace(0, 900, 2_000), 1e12]
+    assert bound({"A": values}).unit("A") == 1024
 
 
 @pytest.mark.parametrize("span", [float("nan"), 0.0, float("inf")])

@@ -1,4 +1,38 @@
-"""From a cytometer's FCS files to the Treg percentage of every patient visit."""
+"""From a cytometer's FCS files to the Treg percentage of every patient visit.
+
+Read downwards; a module imports only from those above it.
+
+================  ===================================================================
+errors            every finding and error a user can act on, with its code
+sample            one file's channels and its events, read-only
+compensation      spillover out
+transforms        logicle, arcsinh, log, linear, with inverses
+view              what a gate sees: columns under marker names, in a population's rows
+gates             shapes (what is inside), cuts and clouds (methods that place shapes)
+document          a document as plain values, each with its place
+grammar           what a template may say, from the gates' own signatures
+hierarchy         gates, populations, measures, limits: the values of a template
+binding           which detector carries which marker
+meaning           checked words to values, or to mistakes
+template          the stored hierarchy; the only way in
+study             the rows of a sample sheet
+gating            template x sample: the walk, each gate inside its parent
+populations       members to counts and percentages
+checks            counts and statuses to verdicts
+outcome           all that is known of one file after gating; goes to disk and back
+results           outcomes to the rows of the tables
+simulation        a trial of known truth
+io                FCS files, YAML, tables, the results folder: the world begins here
+sheet             a first draft of the sample sheet
+plots             a page per sample
+job               one file, from its bytes to its outcome
+pool              worker processes that may die
+batch             a sheet and a template to a results folder
+rehearsal         everything that can be said without gating
+terminal          what people see
+cli               the command line
+================  ===================================================================
+"""
 
 from __future__ import annotations
 

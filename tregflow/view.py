@@ -22,6 +22,9 @@ from tregflow.sample import Rows, Sample, Values
 from tregflow.transforms import Identity, Transform
 
 Mask = NDArray[np.bool_]
+FILLED = 16
+"""Times the values that a stated range may be and still be the length of an axis."""
+
 NO_MEMBERS: Mapping[str, Rows] = MappingProxyType({})
 
 
@@ -89,18 +92,30 @@ class Bound:
         return compensate(raw, compensation.weights(channel), rows)
 
     def unit(self, marker: str) -> float:
-        """Return the length of a marker's axis: 1 on a scale, ``$PnR`` in the file's own units.
+        """Return the length of a marker's axis: 1 on a scale; in the file's own units see `lengths`."""
+        return self.lengths.get(marker, 1.0)
 
-        Where the file states no range, it is the power of two that the largest value stays below.
+    @cached_property
+    def lengths(self) -> Mapping[str, float]:
+        """Length of each axis in the file's own units: its range, or, where that says nothing, its values'.
+
+        Widths, windows and the grid that fitted gates are rounded to are shares of this length. A
+        stated range says nothing where the values reach beyond its double or fill less than a
+        sixteenth of it (a width of 18 on a scale of 2 ** 24); then the length is the power of two
+        above all but a thousandth of the values.
         """
-        if not isinstance(self.scales[marker], Identity):
-            return 1.0
-        channel = self.channels[marker]
-        reach = self.sample.channels[channel].range
-        if np.isfinite(reach) and reach > 0:
+        return {marker: self._length(channel) for marker, channel in self.channels.items()
+                if isinstance(self.scales[marker], Identity)}  # fmt: skip
+
+    def _length(self, channel: int) -> float:
+        stated = self.sample.channels[channel]
+        reach = float(stated.to_scale(np.array([stated.range]))[0])
+        values = np.abs(self.raw[channel][np.isfinite(self.raw[channel])])
+        most = len(values) - 1 - len(values) // 1000
+        filled = float(np.partition(values, most)[most]) if len(values) else 0.0
+        if np.isfinite(reach) and reach > 0 and (filled == 0 or reach / FILLED <= filled <= 2 * reach):
             return reach
-        largest = float(np.max(np.abs(self.raw[channel]), initial=0.0, where=np.isfinite(self.raw[channel])))
-        return 2.0 ** (math.floor(math.log2(largest)) + 1) if largest > 0 else 1.0
+        return 2.0 ** (math.floor(math.log2(filled)) + 1) if filled > 0 else 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -320,9 +320,17 @@ def rounded(shape: Shape) -> Shape:
     if isinstance(shape, Polygon):
         return Polygon(tuple((round(x, 6), round(y, 6)) for x, y in shape.vertices))
     if isinstance(shape, Ellipse):
-        covariance = tuple(_on_grid(row, 12) for row in shape.covariance)
-        return Ellipse(_on_grid(shape.centre), covariance, round(shape.distance, 6))
+        return Ellipse(_on_grid(shape.centre), _on_own_grid(shape.covariance), round(shape.distance, 6))
     raise TypeError(f"{type(shape).__name__} is not a shape that a method places")
+
+
+def _on_own_grid(covariance: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Return a covariance to nine digits of its spreads: rounding must not make a thin ellipse a line."""
+    spread = [float(f"{math.sqrt(row[axis]):.6g}") for axis, row in enumerate(covariance)]
+    return tuple(
+        tuple(round(value / (own * other), 9) * own * other for value, other in zip(row, spread, strict=True))
+        for row, own in zip(covariance, spread, strict=True)
+    )
 
 
 def _on_grid(point: Point, digits: int = 6) -> Point:

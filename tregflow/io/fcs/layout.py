@@ -189,11 +189,22 @@ def read_channels(keywords: Keywords, kinds: Sequence[Kind], scaling: Scaling) -
     return tuple(_channel(keywords, number, kind, scaling) for number, kind in enumerate(kinds, 1))
 
 
+def _gain(keywords: Keywords, number: int) -> float:
+    """Return what ``$PnG`` says: 1 where there is none or it is 0, NaN where it is no number above 0."""
+    written = keywords.get(f"$P{number}G", "").strip(BLANKS)
+    if not written:
+        return 1.0
+    gain = decimal(written)
+    if gain == 0:
+        return 1.0
+    return gain if gain is not None and 0 < gain < math.inf else math.nan
+
+
 def _channel(keywords: Keywords, number: int, kind: Kind, scaling: Scaling) -> Channel:
     name = _name(keywords, number)
     span = _range(keywords, number, kind)
     decades, offset = _amplifier(keywords, number, kind)
-    stated_gain = decimal(keywords.get(f"$P{number}G")) or 1.0
+    stated_gain = _gain(keywords, number)
     is_log = decades > 0 and (kind.letter == "I" or scaling.log_on_floats)
     if is_log and not span > 0:
         sentence = f"$P{number}E is logarithmic, which needs a $P{number}R above 0; export the file again"
