@@ -67,7 +67,7 @@ def words(*populations: Words, **changes: Any) -> Words:
         "scales": {"fluorescence": copy.deepcopy(PLAIN)},
         "populations": rows,
         "report": {"primary": {"name": "share", "count": rows[-1]["name"], "of": "root"}},
-        "limits": {"root": {"refuse_below": 0}},
+        "limits": {"root": {"refuse_below": 0, "review_below": 0}},
         **changes,
     }
 

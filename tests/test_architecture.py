@@ -21,7 +21,7 @@ ROOT = Path(tregflow.__file__).parent
 ORDER = (
     "errors", "sample", "compensation", "transforms", "view", "gates", "document", "grammar", "hierarchy", "binding",
     "meaning", "template", "study", "gating", "populations", "checks", "outcome", "results", "simulation", "io",
-    "sheet", "plots", "job", "pool", "batch", "rehearsal", "terminal", "cli", "__main__",
+    "sheet", "plots", "twins", "job", "pool", "batch", "rehearsal", "terminal", "cli", "__main__",
 )  # fmt: skip
 """A module imports only from names before its own; inside a folder, in any way without a circle."""
 

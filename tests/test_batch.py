@@ -29,7 +29,7 @@ from studies import (
     write_sheet,
 )
 
-from tregflow.batch import gate_batch, plan_batch, twins
+from tregflow.batch import gate_batch, plan_batch
 from tregflow.errors import BusyError, OutputError
 from tregflow.io.documents import load_template
 from tregflow.io.files import sha256
@@ -226,9 +226,10 @@ class TestBadFiles:
         sentences = {
             sample: cells["sentences"] for sample, cells in studies.by_sample(out / "files.csv").items()
         }
-        told = "E-TWICE holds the same events as {}; which of them is right, the sheet must say"
-        assert sentences["S01_W00"].endswith(told.format("S09_W00 and S09_W12"))
-        assert sentences["S09_W12"].endswith(told.format("S01_W00 and S09_W00"))
+        told = ("E-TWICE holds the same events as {}; all but one are wrong copies: export them again, or take "
+                "their rows out of the sheet")  # fmt: skip
+        assert sentences["S01_W00"].endswith(told.format("S09_W00 (again.fcs) and S09_W12 (renamed.fcs)"))
+        assert sentences["S09_W12"].endswith(told.format("S01_W00 (S01_W00.fcs) and S09_W00 (again.fcs)"))
         assert not sentences["S01_W12"]
         assert {
             cells["percent"] for cells in studies.rows_of(out / "treg.csv") if cells["subject"] == "S09"
@@ -253,7 +254,7 @@ class TestBadFiles:
         before = everything(calm)
         assert {name: before[name] for name in before if "/" in name}.items() <= everything(out).items()
         batch = gated(folder, out, accept_changed=True)
-        assert batch.again == {"S01_W12": ("file",)}
+        assert batch.again == {"S01_W12": ("the file changed",)}
 
     def test_controls_are_listed_and_have_no_number(self, folder, out):
         write_sheet(
@@ -281,20 +282,85 @@ class TestBadFiles:
         assert cells["sentences"] == f"N-RUN-GUESSED the run was taken from the file: {cells['run']}"
 
 
-class TestTwins:
-    def test_300_copies_are_compared_in_no_time(self, folder):
-        names = [f"S{number}" for number in range(300)]
-        found = twins(dict.fromkeys(names, "same"), dict.fromkeys(names, (file_of(folder, "S01_W00"), None)))
-        assert len(found["S7"]) == 299
-        assert "S7" not in found["S7"]
+class TestTwice:
+    """Two rows with the same events: neither is published, and both come back once the copy is mended."""
 
-    def test_files_alike_at_a_glance_are_compared_whole(self, folder):
-        places = {sample: (file_of(folder, sample), None) for sample in SAMPLES[:2]}
-        assert twins(dict.fromkeys(places, "same"), places) == {}
+    TOLD = "E-TWICE holds the same events as {}; one of the two is a wrong copy: export it again, or take its row out of the sheet"
 
-    def test_a_file_that_is_gone_by_now_is_nobodys_twin(self, folder):
-        places = {"A": (folder / "gone.fcs", None), "B": (file_of(folder, "S01_W00"), None)}
-        assert twins(dict.fromkeys(places, "same"), places) == {}
+    @pytest.fixture
+    def twice(self, folder) -> Path:
+        shutil.copy(file_of(folder, "S01_W00"), folder / "fcs" / "copy.fcs")
+        write_sheet(folder, [*map(row, SAMPLES), row("S03_W12", file="fcs/copy.fcs")])
+        return folder
+
+    def test_nothing_published_says_pass_of_it(self, twice, out):
+        gated(twice, out, plots=True)
+        cells = studies.by_sample(out / "files.csv")
+        assert cells["S01_W00"]["sentences"] == self.TOLD.format("S03_W12 (copy.fcs)")
+        assert cells["S03_W12"]["sentences"] == self.TOLD.format("S01_W00 (S01_W00.fcs)")
+        assert {page.stem for page in (out / "plots").iterdir()} == set(SAMPLES) - {"S01_W00"}
+        record = studies.record(out)
+        assert record["refused"] == {"S01_W00": "E-TWICE", "S03_W12": "E-TWICE"}
+        assert set(record["published"]) == set(SAMPLES) - {"S01_W00"}
+        assert set(record["contents"]) == set(everything(out))
+
+    def test_the_bytes_are_the_same_for_two_workers(self, twice, out, tmp_path):
+        gated(twice, out, plots=True)
+        gated(twice, tmp_path / "two", plots=True, workers=2)
+        assert everything(tmp_path / "two") == everything(out)
+        again = gated(twice, out, plots=True)
+        assert again.again == {}
+        assert everything(tmp_path / "two") == everything(out)
+
+    def test_a_corrected_sheet_brings_the_page_back(self, twice, out, tmp_path):
+        gated(twice, out, plots=True)
+        write_sheet(twice, [*map(row, SAMPLES)])
+        batch = gated(twice, out, plots=True)
+        assert (batch.status, batch.again) == (0, {"S01_W00": ("the plot is missing",)})
+        gated(twice, tmp_path / "calm", plots=True)
+        assert (out / "plots" / "S01_W00.png").read_bytes() == (tmp_path / "calm" / "plots" / "S01_W00.png").read_bytes()  # fmt: skip
+
+    def test_a_copy_that_is_replaced_needs_no_permission(self, twice, out):
+        gated(twice, out)
+        rewritten(file_of(twice, "S01_W00"), twice / "fcs" / "copy.fcs", events=3_000)
+        batch = gated(twice, out)
+        assert (batch.status, batch.again) == (0, {"S03_W12": ("the file changed",)})
+        rewritten(file_of(twice, "S01_W00"), twice / "fcs" / "copy.fcs", events=2_000)
+        gated(twice, out)
+        assert codes(out)["S03_W12"] == "E-CHANGED"
+
+
+class TestRefusedAfterItPassed:
+    def test_its_page_goes_and_its_number_stays_protected(self, folder, out):
+        gated(folder, out, plots=True)
+        rewritten(file_of(folder, "S01_W12"), file_of(folder, "S01_W12"), events=3_000)
+        file_of(folder, "S01_W00").rename(folder / "away.fcs")
+        for _ in range(2):
+            gated(folder, out, plots=True)
+            assert (codes(out)["S01_W00"], codes(out)["S01_W12"]) == ("E-MISSING", "E-CHANGED")
+            assert {page.stem for page in (out / "plots").iterdir()} == {"S02_W00", "S02_W12"}
+        (folder / "away.fcs").rename(file_of(folder, "S01_W00"))
+        batch = gated(folder, out, plots=True, accept_changed=True)
+        assert batch.again == {"S01_W00": ("the plot is missing",), "S01_W12": ("the file changed",)}
+        assert {page.stem for page in (out / "plots").iterdir()} == set(SAMPLES)
+
+    def test_a_sheet_that_leaves_a_row_out_leaves_it_protected(self, folder, out):
+        gated(folder, out)
+        write_sheet(folder, [row(sample) for sample in SAMPLES[1:]])
+        gated(folder, out)
+        assert set(studies.record(out)["published"]) == set(SAMPLES)
+
+
+class TestSheet:
+    def test_the_record_names_the_sheet_by_its_hash(self, folder, out):
+        gated(folder, out, sheet=folder / "samples.csv")
+        assert studies.record(out)["sheet"] == {
+            "name": "samples.csv",
+            "sha256": sha256(folder / "samples.csv"),
+        }
+
+    def test_and_none_where_files_were_named(self, calm):
+        assert studies.record(calm)["sheet"] is None
 
 
 class TestWriting:
@@ -366,7 +432,7 @@ class TestPlan:
         other = small(TEMPLATE.replace("low: [0.5, 0.4]", "low: [0.5, 0.3]"))
         file_of(folder, "S02_W12").unlink()
         plans = {tube.sample: ended for tube, ended in plan_batch(request(folder, out, template=other))}
-        assert plans["S01_W00"].why == ("template: gate Treg",)
+        assert plans["S01_W00"].why == ("the template's gate Treg changed",)
         assert plans["S02_W12"].outcome.findings[0].code == "E-MISSING"
         assert everything(out) == before
 

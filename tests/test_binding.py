@@ -54,9 +54,38 @@ def test_the_stain_goes_before_the_detector():
 @pytest.mark.parametrize("stain", ["CD45", "CD45RA", "CD4-CD8", "CD40L", "xCD4", "CD4_FITC", "CD4.FITC"])
 def test_nothing_is_matched_by_a_part_of_a_name(stain):
     said = refused([CD4], ["FSC-A", "FL1-A"], ["", stain])
-    assert said == (
-        f"E-MARKER  no channel for CD4; this file has FSC-A, FL1-A ({stain}). Name it in the sheet as channel:CD4"
+    assert said.startswith(f"E-MARKER  no channel for CD4; this file has FSC-A, FL1-A ({stain})")
+    assert said.endswith(
+        ". Add the file's word to the marker's aliases in the template, or write the detector ($PnN) into a sheet "
+        "column channel:CD4"
     )
+
+
+@pytest.mark.parametrize(
+    ("marker", "stain", "is_like"),
+    [
+        ("CD4", "CD4_FITC", True), ("CD4", "CD4.FITC", True), ("FOXP3", "FoxP3-AF647", True), ("FOXP3", "FOX3", True),
+        ("FOXP3", "FOXPE3", True), ("LD", "L/D", True), ("HLA-DR", "HLA_DR", True), ("HLADR", "HLADQ", False),
+        ("CD4", "CD45", False), ("CD25", "CD27", False), ("CD127", "CD27", False), ("CD4", "CD45RA", False),
+    ],
+)  # fmt: skip
+def test_a_name_that_may_be_meant_is_offered(marker, stain, is_like):
+    said = refused([Marker(marker)], ["FSC-A", "FL1-A"], ["", stain])
+    assert (f"; {marker} may be FL1-A ({stain}). Add" in said) == is_like
+
+
+def test_what_is_missing_is_one_sentence_and_the_channels_are_listed_once():
+    markers = [CD4, CD25, Marker("CD127"), Marker("FOXP3")]
+    said = refused(markers, ["FL1-A", "FL2-A", "FL3-A"], ["CD4", "CD4", "CD8"])
+    first, second = said.splitlines()
+    assert first.startswith("E-MARKER  no channel for CD25, CD127 and FOXP3; this file has FL1-A (CD4), ")
+    assert first.endswith("into a sheet column channel:CD25")
+    assert "FL1-A (CD4) and FL2-A (CD4) both claim CD4" in second
+
+
+def test_a_long_list_of_channels_is_cut():
+    said = refused([CD4], [f"V{n}-A" for n in range(1, 65)])
+    assert "V39-A, V40-A, … and 24 more. Add" in said
 
 
 def test_the_ending_of_a_detector_is_not_the_end_of_a_marker():
@@ -70,6 +99,18 @@ def test_the_ending_of_a_detector_is_not_the_end_of_a_marker():
 )
 def test_a_whole_word_of_a_longer_stain_binds_and_is_noted(stain):
     assert bound([CD4], ["FL1-A"], [stain]) == ({"CD4": "FL1-A"}, ["N-TOKEN"])
+
+
+@pytest.mark.parametrize(
+    "stain", ["L/D Aqua - Viability", "Viability - l/d aqua", "BV510 - L/D Aqua - Viability"]
+)
+def test_an_alias_of_several_words_binds_what_stands_between_hyphens(stain):
+    assert bound([Marker("LD", ("L/D Aqua",))], ["FL1-A"], [stain]) == ({"LD": "FL1-A"}, ["N-TOKEN"])
+
+
+@pytest.mark.parametrize("stain", ["L/D Aqua Viability", "L/D Aqua 2 - Viability", "L/D Aqua- Viability"])
+def test_but_no_part_of_it(stain):
+    assert refused([Marker("LD", ("L/D Aqua",))], ["FL1-A"], [stain])
 
 
 def test_a_full_name_goes_before_a_word():
@@ -91,8 +132,7 @@ def test_three_that_claim_a_marker():
 
 def test_every_mistake_of_a_file_is_said_at_once():
     said = refused([CD4, CD25], ["FL1-A", "FL2-A"], ["CD8", "CD8"])
-    assert "no channel for CD4" in said
-    assert "no channel for CD25" in said
+    assert "no channel for CD4 and CD25; " in said
 
 
 # ------------------------------------------------------------------------------- area, height, width
@@ -222,4 +262,4 @@ def test_a_stain_binds_only_what_it_says_as_a_whole(name, stain):
     except FileError:
         return
     if channels:
-        assert folded(name) in {folded(stain), *map(folded, stain.split())}
+        assert folded(name) in {folded(stain), *map(folded, stain.split()), *map(folded, stain.split(" - "))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from tregflow.checks import judge, placements, verdict
 from tregflow.errors import Finding
 from tregflow.gates.shapes import Interval
 
+NO_LIMIT = {"refuse_below": 0, "review_below": 0}
+
+CELLS = {"limits": {"root": {}}, "report": {"primary": {"name": "cells", "count": "Cells", "of": "root"}}}
 MEASURE = {"name": "Treg of CD4", "count": "Treg", "of": "CD4"}
 CUT = {"quantile": {"keep": "above", "at": 0.5}}
 
@@ -26,7 +30,7 @@ def judged(*gates, events=1000, limits=None, report=None, markers=None, columns=
     """Judge a file whose events lie evenly between 0 and 1 on every marker."""
     report = report or {"primary": MEASURE}
     named = {"markers": markers} if markers else {}
-    stored = template(*gates, report=report, limits=limits or {"CD4": {"refuse_below": 0}}, **named)
+    stored = template(*gates, report=report, limits=limits or {"CD4": NO_LIMIT}, **named)
     even = np.linspace(0, 1, events)
     used = {marker for gate in gates for marker in gate["markers"]} - {"absent"}
     return judge(gated(stored, sample(columns or dict.fromkeys(sorted(used), even)), **more))
@@ -66,7 +70,10 @@ def test_stored_gates_and_enough_events_pass():
     ("limit", "verdict_", "code"),
     [
         ({"refuse_below": 801}, "fail", ["E-FEW"]),
-        ({"refuse_below": 800}, "pass", []),
+        ({"refuse_below": 800}, "review", ["F-FEW"]),
+        ({"refuse_below": 0}, "review", ["F-FEW"]),
+        ({}, "review", ["F-FEW"]),
+        ({"refuse_below": 800, "review_below": 800}, "pass", []),
         ({"review_below": 801}, "review", ["F-FEW"]),
         ({"review_below": 800}, "pass", []),
         ({"refuse_below": 801, "review_below": 900}, "fail", ["E-FEW"]),
@@ -106,7 +113,7 @@ def test_a_limit_above_the_denominator_counts():
         lymphocytes,
         {**CD4, "parent": "Lymphocytes"},
         TREG,
-        limits={"CD4": {}, "Lymphocytes": {"review_below": 5000}},
+        limits={"CD4": NO_LIMIT, "Lymphocytes": {"review_below": 5000}},
     )
     assert codes(primary) == ["F-FEW"]
 
@@ -114,7 +121,9 @@ def test_a_limit_above_the_denominator_counts():
 def test_a_limit_between_count_and_denominator_bears_only_where_it_is_the_denominator():
     gates = [CD4, row("CD25hi", "CD4", ["CD25"], above(0.5)), {**TREG, "parent": "CD25hi"}]
     report = {"primary": MEASURE, "also": [{"name": "Treg of CD25hi", "count": "Treg", "of": "CD25hi"}]}
-    primary, secondary = judged(*gates, report=report, limits={"CD4": {}, "CD25hi": {"refuse_below": 5000}})
+    primary, secondary = judged(
+        *gates, report=report, limits={"CD4": NO_LIMIT, "CD25hi": {"refuse_below": 5000}}
+    )
     assert (primary.verdict, secondary.verdict) == ("pass", "fail")
 
 
@@ -124,10 +133,12 @@ def test_the_limit_of_a_reference_counts_while_the_measure_leans_on_it():
         row("ref", "CD4", ["CD25"], {"interval": {"high": 0.5}}, role="reference"),
         row("Treg", "CD4", ["CD25"], cut(of="ref")),
     ]
-    (primary,) = judged(*gates, limits={"CD4": {}, "ref": {"review_below": 5000}})
+    (primary,) = judged(*gates, limits={"CD4": NO_LIMIT, "ref": {"review_below": 5000}})
     assert codes(primary) == ["F-FEW"]
     (fixed,) = judged(
-        *gates, limits={"CD4": {}, "ref": {"review_below": 5000}}, corrections={"Treg": Interval(low=0.9)}
+        *gates,
+        limits={"CD4": NO_LIMIT, "ref": {"review_below": 5000}},
+        corrections={"Treg": Interval(low=0.9)},
     )
     assert codes(fixed) == []
 
@@ -155,7 +166,7 @@ def test_a_fallback_is_reviewed_with_its_reason():
     assert (primary.verdict, codes(primary)) == ("review", ["F-FALLBACK"])
     assert (
         primary.findings[0].sentence
-        == "CD4: root has 1,000 events, 5,000 are needed; the stored gate was used"
+        == "CD4: root has 1,000 events, 5,000 are needed; the stored cut 0.2 was used"
     )
     assert primary.percent.percent == pytest.approx(12.5, abs=0.2)
 
@@ -163,14 +174,34 @@ def test_a_fallback_is_reviewed_with_its_reason():
 def test_a_gate_at_its_bound_is_reviewed():
     (primary,) = judged({**CD4, "gate": cut(stored=0.2, within=[0.1, 0.3])}, TREG)
     assert (primary.verdict, codes(primary)) == ("review", ["F-BOUND"])
-    assert primary.findings[0].sentence == (
-        "CD4: the gate stopped at the edge of its window, +0.1 axis units from the stored one; look at the plot"
-    )
+    assert primary.findings[0].sentence == ("CD4: stopped at 0.3, the high edge of its window 0.1 to 0.3")
 
 
 def test_at_bound_without_a_stored_gate():
     (primary,) = judged({**CD4, "gate": cut(within=[0.1, 0.3])}, TREG)
-    assert primary.findings[0].sentence == "CD4: the gate stopped at the edge of its window; look at the plot"
+    assert primary.findings[0].sentence == "CD4: stopped at 0.3, the high edge of its window 0.1 to 0.3"
+
+
+def test_the_low_edge_of_a_window():
+    (primary,) = judged({**CD4, "gate": cut(within=[0.6, 0.8])}, TREG)
+    assert primary.findings[0].sentence == "CD4: stopped at 0.6, the low edge of its window 0.6 to 0.8"
+
+
+def test_an_outline_at_its_bound_names_the_edge_of_its_cut():
+    rng = np.random.default_rng(1)
+    columns = {"FSC-A": rng.normal(500, 30, 1000), "SSC-A": rng.normal(300, 30, 1000)}
+    gate = {"debris_cut": {"within": [500, 700]}}
+    (primary,) = judged(row("Cells", "root", ["FSC-A", "SSC-A"], gate), columns=columns, **CELLS)
+    assert primary.findings[0].sentence == "Cells: stopped at 500, the low edge of its window 500 to 700"
+
+
+def test_a_stored_outline_that_was_used():
+    columns = {"FSC-A": np.ones(50), "SSC-A": np.ones(50)}
+    gate = {"debris_cut": {"stored": {"rectangle": {"low": [0, 0], "high": [9, 9]}}}}
+    (primary,) = judged(row("Cells", "root", ["FSC-A", "SSC-A"], gate), columns=columns, **CELLS)
+    assert primary.findings[0].sentence == (
+        "Cells: root has 50 events, 200 are needed; the stored outline was used"
+    )
 
 
 def test_a_gate_that_moved_is_noted():
@@ -190,7 +221,10 @@ def test_a_gate_that_was_found_or_corrected_needs_no_word():
 def test_a_skipped_gate_is_reviewed():
     live = row("Live", "root", ["absent"], above(0.5))
     (primary,) = judged(
-        live, {**CD4, "parent": "Live"}, TREG, markers={"CD4": {}, "CD25": {}, "absent": {"optional": True}}
+        live,
+        {**CD4, "parent": "Live"},
+        TREG,
+        markers={"CD4": {}, "CD25": {}, "absent": {"optional": True}},
     )
     assert (primary.verdict, codes(primary)) == ("review", ["F-SKIPPED"])
     assert primary.findings[0].sentence == "Live was skipped: no channel for absent"
@@ -266,7 +300,7 @@ def test_a_reference_that_is_refused_is_told_by_the_gate_that_fell_back():
     ]
     (primary,) = judged(*gates)
     assert (primary.verdict, codes(primary)) == ("review", ["F-FALLBACK"])
-    assert primary.findings[0].sentence == "Treg: ref could not be placed; the stored gate was used"
+    assert primary.findings[0].sentence == "Treg: ref could not be placed; the stored cut 0.9 was used"
     assert primary.percent.percent == pytest.approx(12.5, abs=0.2)
 
 
@@ -293,6 +327,23 @@ def test_what_is_said_of_the_file_bears_on_every_number():
     columns = {"CD4": np.r_[np.full(5, np.nan), np.ones(995)], "CD25": np.ones(1000)}
     (primary,) = judged(CD4, TREG, columns=columns)
     assert (primary.verdict, codes(primary)) == ("review", ["F-NONFINITE"])
+
+
+def test_notes_of_the_file_stay_with_the_file():
+    file = replace(
+        sample({"CD4": np.linspace(0, 1, 1000), "CD25": np.linspace(0, 1, 1000)}),
+        findings=(Finding("N-SCALING", "Time has gain 0.01"), Finding("F-TOT", "one event more")),
+    )
+    stored = template(
+        {**CD4, "gate": cut(stored=0.4)},
+        TREG,
+        report={"primary": MEASURE},
+        limits={"CD4": {"refuse_below": 0, "review_below": 0}},
+    )
+    result = gated(stored, file)
+    (primary,) = judge(result)
+    assert [finding.code for finding in result.findings] == ["N-SCALING", "F-TOT"]
+    assert codes(primary) == ["F-TOT", "N-MOVED"]
 
 
 def test_a_percent_of_nothing_is_flagged():

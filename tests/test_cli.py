@@ -13,9 +13,10 @@ import pytest
 import studies
 from studies import DETECTORS, SAMPLES, TEMPLATE, command, everything, rewritten, row, write_sheet
 
-from tregflow import cli
+from tregflow import __version__, cli
 from tregflow.errors import CODES
 from tregflow.io.folder import Folder
+from tregflow.study import COLUMNS
 
 NAMES = ("Jane Doe", "12.03.1971", "Dr. Grey", "Ward 7")
 
@@ -81,6 +82,26 @@ class TestGate:
         monkeypatch.chdir(tmp_path)
         assert command(capsys, "gate", "-t", folder / "small.yaml", "--dry-run").status == 0
 
+    def test_two_sheets_are_one_too_many(self, folder, tmp_path, capsys, monkeypatch):
+        (tmp_path / "samples.csv").write_text((folder / "samples.csv").read_text())
+        monkeypatch.chdir(tmp_path)
+        for name in ("gate", "check"):
+            ended = command(capsys, name, "-t", folder / "small.yaml")
+            assert ended.status == 2
+            assert ended.said == (f"E-USAGE there are two sheets, {folder}/samples.csv beside the template and "
+                                  f"{tmp_path}/samples.csv here; say which with --samples")  # fmt: skip
+        (tmp_path / "samples.csv").unlink()
+        (tmp_path / "samples.csv").symlink_to(folder / "samples.csv")
+        assert command(capsys, "gate", "-t", folder / "small.yaml", "--dry-run").status == 0
+
+    def test_which_sheet_and_template_are_used_is_told_and_kept(self, gate, folder):
+        told = f"samples.csv, 4 rows; template small.yaml (small, sha256 {studies.small().hash[:8]})"
+        assert gate("--dry-run").out.splitlines()[0] == told
+        assert gate().out.splitlines()[0] == told
+        assert studies.record(folder / "tregflow_results")["sheet"]["name"] == "samples.csv"
+        assert gate("fcs/S01_W00.fcs").out.splitlines()[0].startswith("1 file named; template small.yaml")
+        assert studies.record(folder / "tregflow_results")["sheet"] is None
+
     def test_dry_run_says_why_and_writes_nothing(self, gate, folder):
         ended = gate("--dry-run")
         assert ended.status == 0
@@ -92,7 +113,7 @@ class TestGate:
         rewritten(file_of(folder, "S02_W12"), file_of(folder, "S02_W12"), events=3_000)
         before = everything(folder / "tregflow_results")
         ended = gate("--dry-run")
-        assert "gate S01_W00 template: gate Treg" in ended.said
+        assert "gate S01_W00 the template's gate Treg changed" in ended.said
         assert "refuse S02_W12 the content is not what was gated as S02_W12 before" in ended.said
         assert "4 files: 3 would be gated, 1 would be refused; nothing was written" in ended.said
         assert everything(folder / "tregflow_results") == before
@@ -105,8 +126,8 @@ class TestGate:
         assert "E-CHANGED S02_W12 the content is not what was gated" in refused.said
         accepted = gate("--accept-changed")
         assert accepted.status == 0
-        assert "3 of 4 files had an outcome that still holds" in accepted.said
-        assert "S02_W12 was gated again: file" in accepted.said
+        assert "kept without gating again, as nothing changed: 3 of 4 files" in accepted.said
+        assert "S02_W12 was gated again: the file changed" in accepted.said
 
 
 class TestBadFiles:
@@ -146,8 +167,9 @@ class TestBadFiles:
             "E-TRUNCATED cut ",
             "E-MARKER nobody no channel for FOXP3; this file has FSC-A",
             "E-MARKER two PE-Cy7-A (CD25) and APC-A (CD25) both claim CD25; name one in the sheet as channel:CD25",
-            "E-TWICE twin holds the same events as S01_W12; which of them is right, the sheet must say",
-            "E-TWICE S01_W12 holds the same events as twin;",
+            "E-TWICE twin holds the same events as S01_W12 (S01_W12.fcs); one of the two is a wrong copy: export it again, "
+            "or take its row out of the sheet",
+            "E-TWICE S01_W12 holds the same events as twin (twin.fcs); one of the two",
             "E-UNREADABLE folder is a folder, a device or a pipe; name the FCS file itself",
         ):
             assert told in ended.said
@@ -169,6 +191,9 @@ class TestBadFiles:
         told = {word for word in checked.said.split() if word.startswith("E-")}
         assert told == {"E-MISSING", "E-NOT-FCS", "E-TRUNCATED", "E-MARKER", "E-TWICE", "E-UNREADABLE"}
         assert "12 files: 9 with something to mend, 3 ready to gate" in checked.said
+        for line in checked.out.splitlines():
+            if line.lstrip().startswith(("E-MISSING", "E-TWICE", "E-UNREADABLE")):
+                assert line in ended.out
 
 
 class TestBadTemplates:
@@ -228,6 +253,13 @@ class TestBadSheets:
         assert told in ended.said
         assert nothing_was_written(folder)
 
+    def test_what_is_wrong_with_the_template_is_told_with_it(self, gate, folder):
+        write_sheet(folder, [row("S01_W00", tube="ful")])
+        (folder / "small.yaml").write_text(TEMPLATE.replace("parent: CD3,", "parent: CD33,"))
+        ended = gate()
+        assert ended.status == 2
+        assert [line.split()[0] for line in ended.err.splitlines()] == ["E-TEMPLATE", "E-SHEET"]
+
     def test_no_sheet_and_no_files(self, gate, folder):
         (folder / "samples.csv").unlink()
         ended = gate()
@@ -244,8 +276,8 @@ class TestBadSheets:
                 "E-USAGE a/x.fcs and b/X.fcs would both be X; write a sheet with a column sample",
             ),
             (
-                ("äö.fcs",),
-                "E-USAGE no letter or digit is left of the name of äö.fcs; write a sheet with a column sample",
+                ("山田.fcs",),
+                "E-USAGE no letter or digit is left of the name of 山田.fcs; write a sheet with a column sample",
             ),
             (("a.fcs", "-s", "samples.csv"), "E-USAGE name files or a sheet (--samples), not both"),
             (("--decimal", ";"), 'E-USAGE --decimal is . or , and not ";"'),
@@ -265,19 +297,21 @@ class TestOutput:
         for words in ((), ("--dry-run",)):
             ended = gate("-o", "fcs", *words)
             assert ended.status == 2
-            assert ended.said == ("E-OUT fcs is not empty and holds no results of tregflow (S01_W00.fcs, S01_W12.fcs, S02_W00.fcs …); "
+            assert " ".join(ended.err.split()) == ("E-OUT fcs is not empty and holds no results of tregflow (S01_W00.fcs, S01_W12.fcs, S02_W00.fcs …); "
                                   "name a new folder")  # fmt: skip
         assert len(list((folder / "fcs").iterdir())) == 4
 
     def test_a_file(self, gate):
         ended = gate("-o", "samples.csv")
         assert ended.status == 2
-        assert ended.said == "E-OUT samples.csv is a file; --out names a folder"
+        assert " ".join(ended.err.split()) == "E-OUT samples.csv is a file; --out names a folder"
 
     def test_below_a_file(self, gate):
         ended = gate("-o", "samples.csv/results")
         assert ended.status == 4
-        assert ended.said.startswith("E-WRITE samples.csv/results not a directory; choose another folder")
+        assert " ".join(ended.err.split()).startswith(
+            "E-WRITE samples.csv/results not a directory; choose another folder"
+        )
 
     def test_another_run_holds_it(self, gate, folder):
         with studies.started(folder) as process:
@@ -286,7 +320,7 @@ class TestOutput:
             ended = gate()
             assert process.poll() is None
         assert ended.status == 5
-        assert ended.said == ("E-BUSY tregflow_results another run of tregflow is writing here; wait for it or choose another --out")  # fmt: skip
+        assert " ".join(ended.err.split()) == ("E-BUSY tregflow_results another run of tregflow is writing here; wait for it or choose another --out")  # fmt: skip
         with Folder(folder / "tregflow_results").held():
             pass
 
@@ -333,7 +367,25 @@ class TestPrivacy:
 class TestOthers:
     def test_check_of_a_good_study(self, folder, capsys):
         ended = command(capsys, "check", "-t", "small.yaml")
-        assert (ended.status, ended.out) == (0, "4 files are ready to gate\n")
+        lines = ended.out.splitlines()
+        assert (ended.status, ended.err) == (0, "")
+        assert (
+            lines[0] == f"samples.csv, 4 rows; template small.yaml (small, sha256 {studies.small().hash[:8]})"
+        )
+        assert (
+            lines[1] == "CD3 = APC-Cy7-A, CD4 = BV421-A, CD25 = PE-Cy7-A, FOXP3 = PE-A in all 4 gated files"
+        )
+        assert lines[2:] == ["4 files are ready to gate", "Next: tregflow gate -t small.yaml"]
+
+    def test_check_repeats_how_it_was_asked(self, folder, capsys):
+        (folder / "samples.csv").rename(folder / "my sheet.csv")
+        ended = command(capsys, "check", "-t", "small.yaml", "-s", "my sheet.csv")
+        assert ended.out.endswith("Next: tregflow gate -t small.yaml -s 'my sheet.csv'\n")
+        ended = command(capsys, "check", "-t", "small.yaml", "fcs/S01_W00.fcs")
+        assert ended.out.startswith("1 file named; template small.yaml")
+        assert ended.out.endswith(
+            "1 file is ready to gate\nNext: tregflow gate -t small.yaml fcs/S01_W00.fcs\n"
+        )
 
     def test_init_then_gate(self, folder, capsys, gate):
         (folder / "samples.csv").unlink()
@@ -383,6 +435,24 @@ class TestOthers:
         assert ended.status == 0
         assert ended.out.startswith(f"{code.upper()}  ({means}: ")
         assert CODES[code.upper()] in ended.out
+
+    def test_explain_without_a_code_lists_them_all(self, capsys):
+        lines = command(capsys, "explain").out.splitlines()
+        assert [line.split()[0] for line in lines] == list(CODES)
+        assert all(line.endswith(".") and ". " not in line for line in lines)
+
+    def test_version(self, capsys):
+        ended = command(capsys, "--version")
+        assert (ended.status, ended.out) == (0, f"tregflow {__version__}\n")
+
+    def test_the_help_of_init_tells_the_columns(self, capsys):
+        said = command(capsys, "init", "--help").said
+        for column in COLUMNS:
+            assert f" {column} " in said
+
+    def test_init_writes_csv(self, folder, capsys):
+        ended = command(capsys, "init", "fcs", "-s", "samples.xlsx")
+        assert (ended.status, ended.said) == (2, "E-USAGE samples.xlsx init writes CSV; name it .csv")
 
     def test_explain_what_is_no_code(self, capsys):
         ended = command(capsys, "explain", "E-MARKR")

@@ -18,9 +18,18 @@ class Inner(Strict):
     sort: Literal["round", "flat"] = "round"
 
 
+class Edges(Strict):
+    absent = {"low": "write low: null where open"}  # noqa: RUF012
+
+    low: float | None
+
+
 class Outer(Strict):
     name: Annotated[str, Field(min_length=1)]
     ratio: float = 0.5
+    share: Annotated[float, Field(lt=1)] = 0.5
+    window: tuple[float, float] | None = None
+    edges: Edges | None = None
     is_open: bool = False
     inner: Inner | None = None
     many: Annotated[list[Inner], Field(max_length=2)] = Field(default_factory=list)
@@ -74,6 +83,16 @@ def test_what_is_right_comes_back():
         ),
         ({"name": "a", "named": {"b": {"older": 2}}}, "named.b.older: older words are not read"),
         ({"name": "a", "rato": 1}, 'rato: "rato" is not known here; did you mean "ratio"?'),
+        (
+            {"name": "a", "ratio": 0, "54": None},
+            '54: "54" is not known here; is 0,54 meant as 0.54?',
+        ),
+        ({"name": "a", "ratio": "0,54"}, 'ratio: expected a number, got "0,54"; write 0.54'),
+        ({"name": "a", "window": 0.44}, "window: expected [low, high], got 0.44"),
+        ({"name": "a", "share": 99.5}, "share: must be below 1, got 99.5; it is a fraction, 99.5 % is 0.995"),
+        ({"name": "a", "share": 1}, "share: must be below 1, got 1"),
+        ({"name": "a", "share": 250}, "share: must be below 1, got 250"),
+        ({"name": "a", "edges": {}}, 'edges: "low" is missing; write low: null where open'),
     ],
 )
 def test_every_kind_of_mistake_is_a_sentence(content, sentence):

@@ -439,3 +439,52 @@ def test_a_rectangle_with_open_sides():
     placed, result = one(gate, {"CD4": [0.4, 0.6, 0.6], "CD8": [0.1, 0.1, 0.5]}, ["CD4", "CD8"])
     assert placed.shape == Rectangle((0.5, -math.inf), (math.inf, 0.5))
     assert result.members["A"].tolist() == [1]
+
+
+# ------------------------------------------------------------------- outlines, windows, what was skipped
+
+
+def test_what_lies_outside_a_skipped_gate_is_not_known():
+    stored = template(
+        row("dump", "root", ["CD14"], above(0.5)),
+        row("rest", "root", [], {"not": "dump"}),
+        markers={"CD14": {"optional": True}, "CD4": {}},
+        report={"primary": {"name": "rest of root", "count": "rest", "of": "root"}},
+    )
+    result = gated(stored, sample({"CD4": [0.1, 0.9]}))
+    assert (result.placed["rest"].status, len(result.members["rest"])) == ("skipped", 2)
+    assert result.placed["rest"].reason == "dump was skipped, so what lies outside it is not known"
+
+
+def scatter(**gate_):
+    """Return how a gate on debris and cells in scatter was placed: debris at 10,000, cells at 90,000."""
+    rng = np.random.default_rng(5)
+    forward = np.concatenate([rng.normal(1e4, 3e3, 2_000), rng.normal(9e4, 8e3, 8_000)])
+    side = np.concatenate([rng.normal(1e4, 3e3, 2_000), rng.normal(4e4, 4e3, 8_000)])
+    stored = template(row("A", "root", ["FSC-A", "SSC-A"], gate_), scales={})
+    return gated(stored, sample({"FSC-A": forward, "SSC-A": side})).placed["A"]
+
+
+def test_a_debris_cut_stops_at_its_window():
+    free = scatter(debris_cut={})
+    assert isinstance(free.shape, Rectangle)
+    assert 15_000 < free.shape.low[0] < 75_000
+    held = scatter(debris_cut={"within": [80_000, 85_000]})
+    assert (held.status, held.shape.low[0]) == ("at bound", 80_000)
+
+
+def test_a_debris_cut_says_how_far_it_lies_from_the_stored_one():
+    stored = {"rectangle": {"low": [150_000, None], "high": [None, None]}}
+    placed = scatter(debris_cut={"stored": stored})
+    assert placed.status == "moved"
+    assert placed.shift == pytest.approx(placed.shape.low[0] - 150_000)
+
+
+def test_a_cluster_says_that_it_moved_and_does_not_leave_its_window():
+    far = {"ellipse": {"centre": [150_000, 120_000], "covariance": [[1e8, 0.0], [0.0, 1e8]], "distance": 4}}
+    placed = scatter(cluster={"stored": far})
+    assert placed.status == "moved"
+    assert placed.shift == pytest.approx(math.dist(placed.shape.centre, (150_000, 120_000)))
+    outside = scatter(cluster={"stored": far, "within": [[70_000, 78_000], [30_000, 50_000]]})
+    assert outside.status == "fallback"
+    assert "lies outside its window" in outside.reason

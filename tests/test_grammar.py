@@ -11,8 +11,10 @@ import pytest
 from builders import above, row, words
 from ruamel.yaml import YAML
 
+from tregflow.errors import InputError
 from tregflow.gates import CLOUDS, CUTS, METHODS, is_cut, takes_window
 from tregflow.grammar import SHAPES, GateWords, TemplateWords, schema
+from tregflow.template import Template
 from tregflow.transforms import TRANSFORMS
 
 STORED = Path(__file__).parents[1] / "gating_strategies"
@@ -107,6 +109,41 @@ def test_a_methods_settings_are_the_keywords_of_its_function(name):
     }
     assert set(described.get("required", [])) == required | ({"keep"} if name in CUTS else set())
     assert described["description"] == (inspect.getdoc(METHODS[name]) or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("name", [*(f"{method}_settings" for method in METHODS), *TRANSFORMS])
+def test_every_setting_is_described(name):
+    settings = schema()["$defs"][name]["properties"]
+    assert [key for key, said in settings.items() if not said.get("description")] == []
+
+
+def test_a_setting_is_described_in_the_words_of_its_docstring():
+    described = schema()["$defs"]
+    assert described["quantile_settings"]["properties"]["at"]["description"] == (
+        "Fraction of the events below the cut, between 0 and 1."
+    )
+    assert described["Gate"]["properties"]["and"]["description"] == "Inside every part."
+
+
+def test_no_title_is_the_name_of_a_class():
+    assert '"title": "' not in json.dumps(schema())
+
+
+@pytest.mark.parametrize(
+    ("left_out", "said"),
+    [
+        ("template", '"template" is missing; write template: 1 as the first line'),
+        ("compensation", '"compensation" is missing; write compensation: file, none, or the path of a table'),
+        ("high", 'populations[0].gate.rectangle: "high" is missing; write high: [null, null] where open'),
+    ],
+)
+def test_what_to_write_where_a_key_is_missing(left_out, said):
+    corners = {"low": [0.1, 0.1], "high": [0.9, 0.9]}
+    content = words(row("A", "root", ["CD4", "CD8"], {"rectangle": corners}))
+    (corners if left_out in corners else content).pop(left_out)
+    with pytest.raises(InputError) as error:
+        Template.from_mapping(content)
+    assert said in [finding.sentence for finding in error.value.findings]
 
 
 def test_a_gate_is_a_shape_or_a_method():

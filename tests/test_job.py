@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,8 +57,9 @@ class TestDone:
     def test_what_was_bound_and_how_it_was_scaled_is_told(self, folder, out):
         file = gate_file(job(folder, out)).outcome.file
         assert file.channels == {name: DETECTORS[name] for name in ("CD3", "CD4", "CD25", "FOXP3")}
-        assert set(file.scaling.values()) == {"linear"}
+        assert set(file.stored_values.values()) == {"linear"}
         assert file.compensation == "$SPILLOVER"
+        assert file.axes == dict.fromkeys(file.channels, "logicle T=262144 W=0.5 M=4.5 A=0")
         assert file.events == 4_000
         assert file.name == f"{SAMPLE}.fcs"
         assert file.acquired.endswith("SIM1")
@@ -67,6 +69,31 @@ class TestDone:
         outcome = gate_file(job(folder, out)).outcome
         assert (outcome.state, outcome.verdict, outcome.measures) == ("control", "", ())
         assert outcome.file.channels["CD4"] == DETECTORS["CD4"]
+
+    def test_a_control_without_every_marker_is_a_control_and_says_which(self, folder, out):
+        rewritten(
+            file_of(folder), file_of(folder), stains={DETECTORS["CD25"]: "", DETECTORS["FOXP3"]: "CTLA4"}
+        )
+        studies.write_sheet(folder, [studies.row(SAMPLE, tube="single:CD4", sample=SAMPLE)])
+        ended = gate_file(job(folder, out))
+        assert ended.outcome.state == "control"
+        assert only(ended) == (
+            "N-CONTROL  this control does not have every marker of the template: CD25, FOXP3 not bound"
+        )
+        assert set(ended.outcome.file.channels) == {"CD3", "CD4"}
+
+    def test_a_control_with_two_detectors_for_a_marker_is_a_control_too(self, folder, out):
+        rewritten(file_of(folder), file_of(folder), stains={DETECTORS["CD4"]: "CD25"})
+        studies.write_sheet(folder, [studies.row(SAMPLE, tube="unstained", sample=SAMPLE)])
+        ended = gate_file(job(folder, out))
+        assert ended.outcome.state == "control"
+        assert "both claim CD25" in only(ended)
+        assert ended.outcome.is_clean
+
+    def test_a_control_that_cannot_be_read_is_refused(self, folder, out):
+        studies.truncated(file_of(folder))
+        studies.write_sheet(folder, [studies.row(SAMPLE, tube="unstained", sample=SAMPLE)])
+        assert only(gate_file(job(folder, out))).startswith("E-TRUNCATED")
 
     def test_a_page_is_drawn_when_asked_for(self, folder, out):
         gate_file(job(folder, out, plots=True))
@@ -148,13 +175,13 @@ class TestRefused:
         file_of(folder).write_bytes(whole)
         ended = gate_file(job(folder, out))
         assert ended.outcome.state == "done"
-        assert ended.why == ("file",)
+        assert ended.why == ("the file changed",)
 
     def test_a_marker_that_nobody_has(self, folder, out):
         rewritten(file_of(folder), file_of(folder), stains={DETECTORS["FOXP3"]: "CTLA4"})
         told = only(gate_file(job(folder, out)))
         assert told.startswith("E-MARKER  no channel for FOXP3; this file has FSC-A, ")
-        assert told.endswith("Name it in the sheet as channel:FOXP3")
+        assert told.endswith("into a sheet column channel:FOXP3")
 
     def test_a_marker_that_two_detectors_claim(self, folder, out):
         rewritten(file_of(folder), file_of(folder), stains={DETECTORS["CD127"]: "CD25"})
@@ -188,14 +215,14 @@ class TestAgain:
         ("old", "new", "why"),
         [
             ("gate: {interval: {low: 0.5}}}\n  - {name: Treg", "gate: {interval: {low: 0.45}}}\n  - {name: Treg",
-             ("template: gate CD4",)),
-            ("low: [0.5, 0.4]", "low: [0.5, 0.3]", ("template: gate Treg",)),
-            ("refuse_below: 50", "refuse_below: 40", ("template: limits",)),
-            ("W: 0.5", "W: 0.7", ("template: scales",)),
-            ("CD25: {},", "CD25: {aliases: [IL2RA]},", ("template: markers",)),
-            ("CD25: [Treg]", "CD25: [CD4]", ("template: report",)),
-            ("compensation: file", "compensation: none", ("template: compensation",)),
-            ("name: small", "name: other", ("template: its name, matrix or order of gates",)),
+             ("the template\'s gate CD4 changed",)),
+            ("low: [0.5, 0.4]", "low: [0.5, 0.3]", ("the template\'s gate Treg changed",)),
+            ("refuse_below: 50", "refuse_below: 40", ("the template\'s limits changed",)),
+            ("W: 0.5", "W: 0.7", ("the template\'s scales changed",)),
+            ("CD25: {},", "CD25: {aliases: [IL2RA]},", ("the template\'s markers changed",)),
+            ("CD25: [Treg]", "CD25: [CD4]", ("the template\'s report changed",)),
+            ("compensation: file", "compensation: none", ("the template\'s compensation changed",)),
+            ("name: small", "name: other", ("the template's name, matrix or order of gates changed",)),
         ],
     )  # fmt: skip
     def test_a_changed_template_says_which_part(self, folder, out, old, new, why):
@@ -210,7 +237,7 @@ class TestAgain:
     def test_a_changed_row_says_so(self, folder, out):
         gate_file(job(folder, out))
         studies.write_sheet(folder, [studies.row(SAMPLE, **{"channel:CD4": DETECTORS["CD4"]})])
-        assert gate_file(job(folder, out)).why == ("row: file, tube, data set, channels",)
+        assert gate_file(job(folder, out)).why == ("the row's channels changed",)
 
     def test_a_row_that_only_names_the_person_otherwise_changes_no_number(self, folder, out):
         gate_file(job(folder, out))
@@ -220,20 +247,27 @@ class TestAgain:
     def test_a_new_numpy_says_so(self, folder, out, monkeypatch):
         gate_file(job(folder, out))
         monkeypatch.setattr(module.np, "__version__", "99.0")
-        assert gate_file(job(folder, out)).why == ("numpy",)
+        assert gate_file(job(folder, out)).why == ("the version of numpy changed",)
 
     def test_a_changed_file_is_refused_until_accepted(self, folder, out):
         first = gate_file(job(folder, out)).outcome
+        again = replace(job(folder, out), published=first.file.sha256)
         rewritten(file_of(folder), file_of(folder), events=3_000)
-        for ended in (plan(job(folder, out)), gate_file(job(folder, out)), gate_file(job(folder, out))):
+        for ended in (plan(again), gate_file(again), gate_file(again)):
             assert only(ended) == (f"E-CHANGED  the content is not what was gated as {SAMPLE} before; if the new file is "
                                    "right, run again with --accept-changed")  # fmt: skip
             assert not ended.outcome.measures
-        assert job(folder, out).folder.outcome(SAMPLE) == first
-        accepted = gate_file(job(folder, out, accept_changed=True))
-        assert accepted.why == ("file",)
+        assert again.folder.outcome(SAMPLE) == first
+        accepted = gate_file(replace(again, accept_changed=True))
+        assert accepted.why == ("the file changed",)
         assert accepted.outcome.file.events == 3_000
         assert gate_file(job(folder, out)).kept
+
+    def test_a_file_whose_number_was_never_published_may_change(self, folder, out):
+        gate_file(job(folder, out))
+        rewritten(file_of(folder), file_of(folder), events=3_000)
+        ended = gate_file(job(folder, out))
+        assert (ended.outcome.state, ended.why) == ("done", ("the file changed",))
 
     def test_a_file_that_changes_while_it_is_read_is_refused(self, folder, out, monkeypatch):
         real = module.read_fcs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 
 import pytest
 import studies
@@ -19,7 +20,9 @@ WORDS = st.text(max_size=20)
 PARTS = st.dictionaries(WORDS, WORDS, max_size=4)
 NUMBERS = st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS
 FINDINGS = st.lists(st.builds(Finding, st.sampled_from(sorted(CODES)), WORDS, WORDS), max_size=3).map(tuple)
-EVIDENCE = st.builds(Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, WORDS, PARTS, WORDS, PARTS)
+EVIDENCE = st.builds(
+    Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, WORDS, PARTS, WORDS, PARTS, PARTS
+)
 ROWS = st.lists(st.dictionaries(WORDS, NUMBERS, max_size=3), max_size=3).map(tuple)
 OUTCOMES = st.builds(Outcome, WORDS, st.sampled_from(["done", "control", "refused"]), PARTS, EVIDENCE, FINDINGS,
                      st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2), ROWS, ROWS)  # fmt: skip
@@ -52,9 +55,14 @@ class TestDisk:
     def test_another_version_or_a_key_that_does_not_fit_is_refused(self):
         content = Outcome("A", "done", {"file": "1"}, Evidence("a")).to_bytes()
         with pytest.raises(ValueError, match="not an outcome of this version"):
-            Outcome.from_bytes(content.replace(b'"schema": 1', b'"schema": 2'))
+            Outcome.from_bytes(content.replace(b'"schema": 1', b'"schema": 0'))
         with pytest.raises(ValueError, match="the key does not fit the outcome"):
-            Outcome.from_bytes(content.replace(b'"file": "1"', b'"file": "2"'))
+            Outcome.from_bytes(re.sub(rb'"key": "\w', b'"key": "x', content))
+
+    def test_an_edited_outcome_is_not_believed(self):
+        content = Outcome("A", "done", {"file": "1"}, Evidence("a"), measures=({"percent": 8.5},)).to_bytes()
+        with pytest.raises(ValueError, match="the outcome was changed after it was written"):
+            Outcome.from_bytes(content.replace(b"8.5", b"9.5"))
 
 
 class TestKey:
@@ -74,16 +82,18 @@ class TestKey:
     def test_a_gate_that_is_new_gone_or_moved_is_named(self):
         cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"
         more = small(TEMPLATE.replace("report:", f"{cd8}report:"))
-        assert changed(parts_of(small()), parts_of(more)) == ["template: gate CD8"]
-        assert changed(parts_of(more), parts_of(small())) == ["template: gate CD8"]
+        assert changed(parts_of(small()), parts_of(more)) == ["the template's gate CD8 changed"]
+        assert changed(parts_of(more), parts_of(small())) == ["the template's gate CD8 changed"]
 
     def test_the_order_of_gates_is_told_where_nothing_else_changed(self):
         cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"
         last = small(TEMPLATE.replace("report:", f"{cd8}report:"))
         earlier = small(TEMPLATE.replace("  - {name: Treg", f"{cd8}  - {{name: Treg"))
-        assert changed(parts_of(last), parts_of(earlier)) == ["template: its name, matrix or order of gates"]
+        assert changed(parts_of(last), parts_of(earlier)) == [
+            "the template's name, matrix or order of gates changed"
+        ]
         assert changed({"numpy": "1", **parts_of(last)}, {"numpy": "2", **parts_of(earlier)}) == [
-            "numpy", "template: its name, matrix or order of gates"]  # fmt: skip
+            "the version of numpy changed", "the template's name, matrix or order of gates changed"]  # fmt: skip
 
 
 class TestVerdict:

@@ -294,7 +294,9 @@ class TestHeader:
         assert said.measure == "Treg of Cells"
         assert said.percent == percent_words(primary.percent)
         assert said.count == f"{primary.numerator:,} Treg of {primary.denominator:,} Cells"
-        assert said.template == f"made · {plain.template.hash[:8]} · 4,000 events"
+        assert said.template == f"template made (sha256 {plain.template.hash[:8]})"
+        assert said.file == "4,000 events"
+        assert header(plain, "S01_W00", "a.fcs").file == "file a.fcs · 4,000 events"
 
     def test_passes_with_the_codes_of_notes(self):
         said = header(gated_by(written(cut(**valley(stored=0.4)))), "x")

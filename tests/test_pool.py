@@ -71,7 +71,7 @@ class TestDeath:
 
     def test_a_refusal_that_does_not_last_never_replaces_an_outcome(self, tmp_path):
         folder, out = studies.study(tmp_path), tmp_path / "out"
-        studies.gate_file(studies.job(folder, out))
+        studies.gated(folder, out)
         before = (out / "outcomes" / "S01_W00.json").read_bytes()
         studies.rewritten(folder / "fcs/S01_W00.fcs", folder / "fcs/S01_W00.fcs", events=3_000)
         jobs = [studies.job(folder, out)]
@@ -89,7 +89,8 @@ class TestEnd:
             said, err = process.communicate(timeout=WAIT)
         assert process.returncode == 130
         assert err == "interrupted; finished files are kept, run the same command again for the rest\n"
-        assert not said
+        assert said.startswith("samples.csv, 4 rows; ")
+        assert said.count("\n") == 1
         assert 1 <= len(studies.outcomes(out)) < 4
         assert not (out / "run.json").exists()
         assert not any(map(is_alive, workers_of(folder)))

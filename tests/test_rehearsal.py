@@ -9,7 +9,10 @@ import pytest
 import studies
 from studies import DETECTORS, TEMPLATE, rewritten, row, small, write_sheet
 
-from tregflow.rehearsal import rehearse
+from tregflow.job import gate_file
+from tregflow.rehearsal import Rehearsed, rehearse
+
+TWICE = "E-TWICE holds the same events as {}; one of the two is a wrong copy: export it again, or take its row out of the sheet"
 
 
 @pytest.fixture
@@ -17,13 +20,17 @@ def folder(tmp_path) -> Path:
     return studies.study(tmp_path)
 
 
-def said(folder: Path, text: str = TEMPLATE) -> dict[str, list[str]]:
+def rehearsed(folder: Path, text: str = TEMPLATE) -> Rehearsed:
     template = small(text)
     tubes = studies.request(folder, folder / "out", template=template).tubes
-    found = rehearse(template, tubes, folder)
+    return rehearse(template, tubes, folder)
+
+
+def said(folder: Path) -> dict[str, list[str]]:
     return {
         name: [f"{finding.code} {finding.sentence}" for finding in findings]
-        for name, findings in found.items()
+        for name, findings in rehearsed(folder).said.items()
+        if findings
     }
 
 
@@ -32,7 +39,11 @@ def file_of(folder: Path, sample: str) -> Path:
 
 
 def test_files_that_can_be_gated_have_nothing_to_say(folder):
-    assert said(folder) == {}
+    found = rehearsed(folder)
+    assert not any(found.said.values())
+    assert (found.general, found.troubled) == ((), ())
+    assert set(found.said) == set(found.channels)
+    assert found.channels["S01_W00"]["CD4"] == DETECTORS["CD4"]
     assert not (folder / "out").exists()
 
 
@@ -49,8 +60,8 @@ def test_one_file_under_two_names_is_told_of_both(folder):
     shutil.copy(file_of(folder, "S01_W00"), folder / "copy.fcs")
     write_sheet(folder, [row("S01_W00"), row("S01_W12"), row("S01_W24", file="copy.fcs")])
     assert said(folder) == {
-        "S01_W00": ["E-TWICE holds the same events as S01_W24; which of them is right, the sheet must say"],
-        "S01_W24": ["E-TWICE holds the same events as S01_W00; which of them is right, the sheet must say"],
+        "S01_W00": [TWICE.format("S01_W24 (copy.fcs)")],
+        "S01_W24": [TWICE.format("S01_W00 (S01_W00.fcs)")],
     }
 
 
@@ -67,9 +78,50 @@ def test_a_file_too_small_for_a_limit_is_told(folder):
 def test_a_wide_window_is_noted_of_the_template(folder):
     wide = TEMPLATE.replace("markers: [CD3], gate: {interval: {low: 0.5}}",
                             "markers: [CD3], gate: {valley: {keep: above, stored: 0.5, within: [0.3, 0.7]}}")  # fmt: skip
-    assert said(folder, wide) == {"small": ["N-WINDOW CD3: the window 0.3 to 0.7 is 1.8 decades wide"]}
+    assert [str(finding) for finding in rehearsed(folder, wide).general] == [
+        "N-WINDOW  small  CD3: the window 0.3 to 0.7 is 1.8 decades wide"
+    ]
 
 
 def test_a_windows_sheet_is_understood(folder):
     write_sheet(folder, [row("S01_W00", file="fcs\\S01_W00.fcs")])
     assert said(folder) == {}
+
+
+def test_a_file_that_is_not_there_is_told_as_gating_tells_it(folder):
+    file_of(folder, "S01_W00").rename(folder / "fcs" / "S01_W0.FCS")
+    told = str(gate_file(studies.job(folder, folder / "out")).outcome.findings[0])
+    assert said(folder)["S01_W00"] == [told.replace("E-MISSING  ", "E-MISSING ")]
+    assert 'did you mean "S01_W0.FCS"?' in told
+
+
+def test_a_subject_with_one_visit_is_noted_where_others_have_more(folder):
+    write_sheet(folder, [row(sample) for sample in studies.SAMPLES[:3]])
+    assert [str(finding) for finding in rehearsed(folder).general] == [
+        "N-SHEET  only one visit of S02; a comparison needs two"
+    ]
+
+
+def test_a_row_without_the_subject_or_visit_that_others_have_is_noted(folder):
+    write_sheet(
+        folder,
+        [
+            *map(row, studies.SAMPLES[:2]),
+            row("S02_W00", visit=""),
+            row("S02_W12", tube="unstained", subject=""),
+        ],
+    )
+    found = rehearsed(folder)
+    assert [str(finding) for finding in found.said["S02"]] == [
+        "N-SHEET  the sheet gives no visit; it is gated, and cannot be compared"
+    ]
+    assert not found.said["W12_unstained"]
+    assert found.troubled == ()
+
+
+def test_a_control_without_every_marker_is_noted(folder):
+    rewritten(file_of(folder, "S01_W00"), file_of(folder, "S01_W00"), stains={DETECTORS["CD25"]: ""})
+    write_sheet(folder, [row("S01_W00", tube="single:CD4", sample="A"), row("S01_W12")])
+    found = rehearsed(folder)
+    assert [finding.code for finding in found.said["A"]] == ["N-CONTROL"]
+    assert (found.troubled, set(found.channels)) == ((), {"S01_W12"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from dataclasses import replace
 
 import pytest
 from studies import done, measure, small
@@ -53,7 +55,8 @@ class TestTreg:
         assert [row["role"] for row in rows] == ["primary", "secondary"]
         assert rows[0] == {**dict.fromkeys(columns, ""), "subject": "S01", "visit": "W0", "collected": "2022-01-01", "sample": "A",
                            "run": "R1", "measure": "Treg of CD4", "role": "primary", "numerator": "1", "denominator": "8",
-                           "percent": "12.5", "ci_low": "2.24", "ci_high": "47.1", "verdict": "pass", "x_arm": "B"}  # fmt: skip
+                           "percent": "12.5", "ci_low": "2.24", "ci_high": "47.1", "verdict": "pass", "x_arm": "B",
+                           "template_sha256": TEMPLATE.hash, "file_sha256": "abc"}  # fmt: skip
 
     def test_a_refused_file_has_its_rows_without_numbers(self):
         refused = Outcome(
@@ -96,6 +99,17 @@ class TestPopulations:
             "abc",
         )
         assert (row["shift"], row["is_reference"], row["x_arm"]) == ("", "", "B")
+
+    def test_a_row_holds_the_shape_as_it_was_placed_and_the_root_no_status(self):
+        root = {**done("A").populations[0], "population": "root", "path": "root", "parent": ""}
+        shape = {"interval": {"low": 0.5, "high": None}}
+        outcome = replace(
+            done("A"), populations=(root, *done("A").populations), gates={"Treg": {"shape": shape}}
+        )
+        first, second = cells(population_table(pair(Tube("A", "a.fcs"), outcome), TEMPLATE))
+        assert (first["status"], first["gate"]) == ("", "")
+        assert (second["status"], json.loads(second["gate"])) == ("stored", shape)
+        assert " " not in second["gate"]
 
     def test_a_refused_file_has_none(self):
         assert (

@@ -50,14 +50,47 @@ def test_subject_visit_tube_and_run_are_guessed_and_said_to_be(tmp_path, file):
     assert {row["collected"] for row in rows.values()} == {""}
 
 
-def test_guesses_are_counted(tmp_path, file):
+def test_guesses_are_counted_and_shown(tmp_path, file):
+    run = f"{read_fcs(file).keywords['$DATE']} SIM1"
     _, findings = draft(put(tmp_path, file, "012_W12.fcs", "other.fcs"), tmp_path / "samples.csv")
     assert [str(finding) for finding in findings] == [
-        "N-GUESSED  subject: guessed from the file name in 1 of 2 rows; the others are empty",
-        "N-GUESSED  visit: guessed from the file name in 1 of 2 rows; the others are empty",
-        "N-GUESSED  tube: guessed from the file name in 2 of 2 rows",
-        "N-GUESSED  run: guessed from date and cytometer in the file in 2 of 2 rows",
+        "N-GUESSED  subject: guessed from the file name in 1 of 2 rows (012); the others are empty",
+        "N-GUESSED  visit: guessed from the file name in 1 of 2 rows (W12); the others are empty",
+        "N-GUESSED  tube: guessed from the file name in 2 of 2 rows (full)",
+        f"N-GUESSED  run: guessed from date and cytometer in the file in 2 of 2 rows ({run})",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "visit"),
+    [
+        ("2022-03-08 S01 Woche 12.fcs", "S01", "Woche12"),
+        ("08.03.2022_S1_Monat 3.fcs", "S1", "Monat3"),
+        ("20220308_012_W0.fcs", "012", "W0"),
+        ("220308_W0.fcs", "", "W0"),
+        ("004711 P7 Visite2.fcs", "P7", "Visite2"),
+        ("Pat 012 Tag 1.fcs", "012", "Tag1"),
+        ("R01_W0.fcs", "R01", "W0"),
+    ],
+)
+def test_what_a_name_suggests(tmp_path, file, name, subject, visit):
+    row = drafted(put(tmp_path, file, name))[name]
+    assert (row["subject"], row["visit"]) == (subject, visit)
+
+
+def test_a_run_that_only_controls_bear_is_no_subject(tmp_path, file):
+    rows = drafted(
+        put(tmp_path, file, "R01_unstained.fcs", "R02_fmo_CD25.fcs", "R02_W0.fcs", "P1_unstained.fcs")
+    )
+    assert {name: row["subject"] for name, row in rows.items()} == {
+        "P1_unstained.fcs": "P1", "R01_unstained.fcs": "", "R02_W0.fcs": "R02", "R02_fmo_CD25.fcs": "R02"}  # fmt: skip
+
+
+def test_a_damaged_file_keeps_what_its_name_says(tmp_path, file):
+    put(tmp_path, file, "012_W12.fcs")
+    (tmp_path / "012_W0.fcs").write_bytes(b"<html>")
+    row = drafted(tmp_path)["012_W0.fcs"]
+    assert (row["subject"], row["visit"], row["tube"], row["run"]) == ("012", "W0", "full", "")
 
 
 def test_a_file_that_cannot_be_read_has_its_row_and_is_named(tmp_path, file):
@@ -131,6 +164,13 @@ class TestRefused:
         ):
             draft(tmp_path, tmp_path / "samples.csv")
         assert (tmp_path / "samples.csv").read_text() == "mine"
+
+    @pytest.mark.parametrize("name", ["samples.xlsx", "samples.XLS", "samples"])
+    def test_a_sheet_that_is_not_csv(self, tmp_path, file, name):
+        put(tmp_path, file, "a.fcs")
+        with pytest.raises(InputError, match=r"E-USAGE .*init writes CSV; name it .csv"):
+            draft(tmp_path, tmp_path / name)
+        assert not (tmp_path / name).exists()
 
     def test_no_folder_and_no_file(self, tmp_path):
         with pytest.raises(InputError, match=r"E-MISSING .*is not a folder"):

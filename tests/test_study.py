@@ -99,6 +99,35 @@ def test_the_same_name_twice_case_ignored(one, other, name):
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        ("Müller", "Mueller"), ("Mu\u0308ller", "Mueller"), ("Groß", "Gross"), ("Søren", "Soren"), ("Ångström", "Angstroem"),
+        ("Łukasz", "Lukasz"), ("Peña", "Pena"), ("Çelik", "Celik"), ("Žižek", "Zizek"), ("Æsir", "Aesir"), ("P²", "P2"),
+    ],
+)  # fmt: skip
+def test_letters_with_accents_become_letters(word, name):
+    assert safe(word) == name
+
+
+def test_two_names_that_only_an_accent_tells_apart():
+    rows = [
+        {"file": file, "subject": name, "visit": "W0"} for file, name in (("a", "Müller"), ("b", "Mueller"))
+    ]
+    assert mistakes(*rows) == [
+        'E-SHEET  samples.csv:3  is the same sample as line 2 (Mueller_W0: "Müller_W0" and "Mueller_W0" are the same '
+        "in the letters of a file name); tell them apart by run, replicate or sample, or take one out"
+    ]
+
+
+@pytest.mark.parametrize("more", [{}, {"run": "R1"}])
+def test_a_subject_in_another_script_needs_a_name(more):
+    cells = {"visit": "W0", **more}
+    said = mistakes({"file": "a", "subject": "山田", **cells}, {"file": "b", "subject": "鈴木", **cells})
+    assert [line.split("  ")[1] for line in said] == ["samples.csv:2:sample", "samples.csv:3:sample"]
+    assert "no letter or digit is left of the name; write one in the column sample" in said[0]
+
+
 def test_a_row_twice():
     cells = {"file": "a.fcs", "subject": "1", "visit": "W0", "run": "R1", "x_site": "B"}
     assert "samples.csv:3  is the same sample as line 2 (1_W0_R1)" in mistakes(cells, cells)[0]
@@ -133,7 +162,8 @@ def test_names_of_devices_are_changed(device):
         (".hidden", "hidden"),
         ("../x y.fcs", "x-y"),
         ("nul.fcs", "nul_"),
-        ("é.fcs", ""),
+        ("é.fcs", "e"),
+        ("山田.fcs", ""),
     ],
 )
 def test_stems(file, name):
@@ -207,7 +237,8 @@ def test_every_column_that_is_known_is_taken():
             "Subject",
             '"Subject" is not a column of a sheet; did you mean "subject"? (your own begin with x_: x_Subject)',
         ),
-        ("site", '"site" is not a column of a sheet; did you mean "visit"? (your own begin with x_: x_site)'),
+        ("site", '"site" is not a column of a sheet (your own begin with x_: x_site)'),
+        ("Datei", '"Datei" is not a column of a sheet (your own begin with x_: x_Datei)'),
         ("", '"" is not a column of a sheet; give it a name'),
         ("channel:CD52", '"CD52" is not a marker of the template; did you mean "CD25"?'),
         ("channel:", '"" is not a marker of the template'),
@@ -219,9 +250,9 @@ def test_unknown_columns(column, sentence):
 
 
 def test_no_column_file():
-    assert mistakes({"subject": "1", "visit": "2"})[0] == (
+    assert mistakes({"subject": "1", "visit": "2"}, {"subject": "2", "visit": "2"}) == [
         "E-SHEET  samples.csv:1:file  there is no column file; the sheet has subject, visit"
-    )
+    ]
 
 
 def test_a_column_twice():
@@ -289,7 +320,15 @@ def test_files_by_name():
             "E-USAGE  d/a.fcs and e/A.fcs would both be A; write a sheet with a column sample",
         ),
         (["a.fcs", "b.fcs", "a.fcs"], "E-USAGE  a.fcs is named twice"),
-        (["é.fcs"], "E-USAGE  no letter or digit is left of the name of é.fcs; write a sheet"),
+        (["山田.fcs"], "E-USAGE  no letter or digit is left of the name of 山田.fcs; write a sheet"),
+        (
+            ["Müller.fcs", "Mueller.fcs"],
+            "E-USAGE  Müller.fcs and Mueller.fcs would both be Mueller; write a sheet",
+        ),
+        (["*.fcs"], "E-USAGE  there is no file *.fcs"),
+        (["."], "E-USAGE  . is a folder; draft a sheet with tregflow init ."),
+        (["data/.."], "E-USAGE  data/.. is a folder; draft a sheet with tregflow init data/.."),
+        (["data/"], "E-USAGE  data/ is a folder; draft a sheet with tregflow init data/"),
     ],
 )
 def test_files_that_would_share_a_name(files, sentence):

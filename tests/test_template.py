@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from builders import LOGICLE, above, named, row, sample, template, words
+from builders import LOGICLE, PLAIN, above, named, row, sample, template, words
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from tregflow.errors import FileError, Finding, InputError
 from tregflow.gates.shapes import And, Interval, Members, Not, Polygon
 from tregflow.hierarchy import Limit, counted, path, resting_on
 from tregflow.io.documents import read_yaml
-from tregflow.sample import Spillover
+from tregflow.sample import Channel, Sample, Spillover
 from tregflow.template import Template
 from tregflow.transforms import Identity, Linear, Logicle
 
@@ -137,7 +138,7 @@ def test_the_primary_denominator_has_a_limit_unless_the_template_gives_one():
     gates = [row("A", "root", ["CD4"], above(0.1)), row("B", "A", ["CD4"], above(0.2))]
     report = {"primary": {"name": "b", "count": "B", "of": "A"}}
     assert template(*gates, report=report, limits={}).limits == {"A": Limit(500, 2000)}
-    assert template(*gates, report=report, limits={"A": {"refuse_below": 3}}).limits == {"A": Limit(3, 0)}
+    assert template(*gates, report=report, limits={"A": {"refuse_below": 3}}).limits == {"A": Limit(3, 2000)}
 
 
 def test_what_is_reported_of_what_shows_the_outcome():
@@ -281,7 +282,7 @@ def test_the_whole_file_is_not_counted():
         ({"valley": {**VALLEY, "of": "Tconv"}}, '.valley.of: "Tconv" is not defined'),
         ({"valley": {**VALLEY, "across": "subject"}}, ".valley.across: across: subject is not available in this version"),
         ({"quantile": {"keep": "above", "at": 0.9, "of": "fmo:CD4"}}, ".quantile.of: gates on an FMO tube are not available in this version"),
-        ({"quantile": {"keep": "above", "at": 1.5}}, ".quantile.at: must be below 1, got 1.5"),
+        ({"quantile": {"keep": "above", "at": 1.5}}, ".quantile.at: must be below 1, got 1.5; it is a fraction, 1.5 % is 0.015"),
         ({"anchored": {"to": "A"}}, ".anchored: outlines that move with a reference are not available in this version"),
         ({"cluster": {}}, ".cluster: cluster works on 2 markers, the population has 1"),
         ({"cluster": None}, ': "cluster" has no settings; write cluster: {} if it needs none'),
@@ -400,7 +401,9 @@ def test_a_limit_that_would_look_at_the_outcome(name):
 
 @pytest.mark.parametrize("name", ["CD4", "Tconv", "root", "CD25hi"])
 def test_limits_that_do_not(name):
-    assert template(*LINE, report=REPORT, limits={name: {"refuse_below": 50}}).limits[name] == Limit(50, 0)
+    assert template(*LINE, report=REPORT, limits={name: {"refuse_below": 50}}).limits[name] == Limit(
+        50, 2000 if name == "CD4" else 0
+    )
 
 
 @pytest.mark.parametrize("name", ["CD25hi", "aside"])
@@ -587,7 +590,7 @@ def test_the_hash_does_not_know_the_order_of_keys(content, rng):
 def test_the_hash_is_the_same_everywhere():
     assert (
         template(row("A", "root", ["CD4"], above(0.5))).hash
-        == "5f0d1f3176cd86e8438d59a89526af20ce34bba1e5512c4de7479c4d6a31cc53"
+        == "6cde63ff5e072ccf79f5f090c223dd762f23d3beec8f20897742657b93dd0b9c"
     )
 
 
@@ -666,6 +669,68 @@ def test_a_table_goes_before_the_files_matrix():
     assert asking("table.csv").compensated_by(table).bind(file).linear("CD4", np.arange(1)).tolist() == [2.0]
 
 
+def test_a_decimal_comma_in_braces_is_one_mistake():
+    gate = {"valley": {"keep": "above", "stored": 0, "54": None, "within": [0.44, 0.64]}}
+    with pytest.raises(InputError) as error:
+        template(row("A", "root", ["CD4"], gate))
+    assert [finding.sentence for finding in error.value.findings] == [
+        'populations[0].gate.valley.54: "54" is not known here; is 0,54 meant as 0.54?'
+    ]
+
+
+PANEL = {
+    "FSC-A": [1.0],
+    "FL1-A": [10.0],
+    "FL2-A": [7.0],
+    "BV510-A": [3.0],
+    "APC-Cy7-A": [4.0],
+    "FL5-A": [5.0],
+}
+STAINED = {"FL1-A": "CD8", "FL2-A": "CD4", "BV510-A": "LD", "APC-Cy7-A": "CD3"}
+
+
+def looking_at(*markers: str, **more: Any) -> Template:
+    rows = [row(f"P{place}", "root", [marker], above(0.1)) for place, marker in enumerate(markers)]
+    return template(*rows, compensation="file", **more)
+
+
+def said_of(stored: Template) -> list[str]:
+    return [str(finding) for finding in stored.bind(sample(PANEL, STAINED, spillover=SPILL)).findings]
+
+
+def test_a_matrix_of_every_gated_detector_needs_no_word():
+    assert said_of(looking_at("CD4", "CD8")) == []
+
+
+@pytest.mark.parametrize(
+    ("markers", "outside"),
+    [
+        (["CD4", "LD"], "LD (BV510-A) is gated and not in it, and stays uncompensated"),
+        (
+            ["CD4", "LD", "CD3"],
+            "LD (BV510-A), CD3 (APC-Cy7-A) are gated and not in it, and stay uncompensated",
+        ),
+    ],
+)
+def test_a_matrix_that_leaves_out_gated_detectors_is_flagged(markers, outside):
+    assert said_of(looking_at(*markers)) == [
+        f"F-SPILL-PARTIAL  the $SPILLOVER matrix names 2 detectors; {outside}"
+    ]
+
+
+def test_a_matrix_of_none_of_the_gated_detectors_is_refused():
+    said = refused(looking_at("LD", "CD3"), sample(PANEL, STAINED, spillover=SPILL))
+    assert said == (
+        "E-SPILL  the $SPILLOVER matrix names 2 detectors and none of the gated ones: LD (BV510-A), CD3 (APC-Cy7-A); "
+        "it belongs to another panel"
+    )
+
+
+def test_scatter_and_axes_in_the_files_own_units_need_no_matrix():
+    scales = {"fluorescence": PLAIN, "FSC-A": PLAIN, "LD": "none"}
+    assert said_of(looking_at("CD4", "FSC-A", "LD", scales=scales)) == []
+
+
 def test_compensation_that_is_asked_for_and_not_there():
     said = refused(asking("file"), named(["FL1-A"], ["CD4"]))
     assert said.startswith(
@@ -702,3 +767,39 @@ def test_log_amplifiers_of_floats():
 def test_an_optional_marker_that_is_absent_has_no_channel():
     stored = template(row("A", "root", ["LD"], above(0.1)), markers={"LD": {"optional": True}})
     assert stored.bind(named(["FL1-A"])).channels == {}
+
+
+# ------------------------------------------------------------------------- amplifiers of what is mixed in
+
+
+MIXED = Spillover(("CD4-A", "CD8-A"), np.array([[1.0, 0.2], [0.1, 1.0]]), "SPILL")
+
+
+def mixed(**said):
+    """Bind CD4, into which CD8's detector is mixed, CD8 itself carrying no marker of the template."""
+    stored = template(row("A", "root", ["CD4"], above(0.5)), compensation="file")
+    channels = (Channel("CD4-A", "CD4"), Channel("CD8-A", "", **said))
+    file = Sample("a.fcs", channels, np.ones((4, 2)), spillover=MIXED)
+    return stored.bind(file)
+
+
+def test_the_gain_of_a_detector_that_is_only_mixed_in_is_flagged():
+    codes = [finding.code for finding in mixed(gain=0.05, stated_gain=0.05).findings]
+    assert "F-GAIN" in codes
+    assert "F-GAIN" not in [finding.code for finding in mixed().findings]
+
+
+@pytest.mark.parametrize("said", [{"stated_gain": math.nan}, {"stated_decades": 4.0}])
+def test_an_amplifier_that_leaves_values_open_refuses_the_file_wherever_it_is_mixed_in(said):
+    with pytest.raises(FileError) as error:
+        mixed(**said)
+    assert error.value.code == "E-SCALING"
+    assert "CD8-A" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "corners", [[[0, 0], [1, 1], [2, 2]], [[0.5, 0.5]] * 3, [[0, 1], [0, 2], [0, 3], [0, 1]]]
+)
+def test_a_polygon_without_area_is_refused(corners):
+    found = mistakes(words(row("A", "root", ["CD4", "CD8"], {"polygon": {"vertices": corners}})))
+    assert any("the corners lie on one line, so nothing lies inside" in said for said in found)

@@ -12,6 +12,7 @@ from tregflow.batch import Batch
 from tregflow.errors import Finding, InputError
 from tregflow.job import Ended
 from tregflow.outcome import Evidence, Outcome
+from tregflow.rehearsal import Rehearsed
 from tregflow.results import paired
 from tregflow.study import Tube
 
@@ -35,7 +36,7 @@ class TestBatch:
         row = next(line for line in said.splitlines() if line.startswith("A "))
         assert row.split() == ["A", "12.50", "2.24", "–", "47.10", "1", "8", "pass"]
         assert (
-            "1 files: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv"
+            "1 file: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv"
             in said
         )
         assert "To look at" not in said
@@ -58,7 +59,35 @@ class TestBatch:
     def test_plots_are_named_only_where_they_are(self, capsys, tmp_path):
         assert "plots/" not in shown(capsys, done("A"), folder=str(tmp_path))
         (tmp_path / "plots").mkdir()
+        (tmp_path / "plots" / "B.png").touch()
+        assert "plots" not in shown(capsys, done("A"), folder=str(tmp_path)).replace(str(tmp_path), "")
+        (tmp_path / "plots" / "A.png").touch()
         assert "Next: look at the plots, a page per sample." in shown(capsys, done("A"), folder=str(tmp_path))
+
+    def test_flags_only_lead_to_the_pages_to_look_at(self, capsys, tmp_path):
+        (tmp_path / "plots").mkdir()
+        flagged = [done(name, Finding("F-BOUND", "CD4: at the edge"), verdict="review") for name in "AB"]
+        for name in "AB":
+            (tmp_path / "plots" / f"{name}.png").touch()
+        said = shown(capsys, *flagged, done("C"), folder=str(tmp_path))
+        assert (
+            "Next: 2 to look at: plots/A.png, plots/B.png. tregflow explain CODE says what a code means.\n"
+            in said
+        )
+        assert "mend" not in said
+        assert "accept" not in said
+        assert "Next: 2 to look at: A, B; run without --no-plots to draw every page." in shown(
+            capsys, *flagged
+        )
+
+    def test_a_sheet_without_a_full_tube_has_a_sentence(self, capsys):
+        control = Outcome("A", "control", {"file": "1"}, Evidence("a.fcs"))
+        terminal.show_batch(
+            Batch(paired([Tube("A", "a.fcs", tube="unstained")], {"A": control})), Path("out"), "Treg of CD4"
+        )
+        said = capsys.readouterr().out
+        assert said.startswith("There is no full tube in the sheet, so there is no percentage to show.\n")
+        assert "1 file: 0 done, 1 control, 0 refused." in said
 
     def test_a_percent_of_nothing_is_a_dash(self, capsys):
         said = shown(capsys, done("A", percent=None, ci_low=None, ci_high=None, numerator=0, denominator=0))
@@ -76,11 +105,13 @@ class TestBatch:
             done("A"),
             done("B"),
             kept=frozenset("A"),
-            again={"B": ("template: gate CD4", "numpy")},
+            again={"B": ("the template's gate CD4 changed", "the version of numpy changed")},
             strangers=("C",),
         )
-        assert "1 of 2 files had an outcome that still holds; they were not gated again" in said
-        assert "B was gated again: template: gate CD4; numpy" in said
+        assert "kept without gating again, as nothing changed: 1 of 2 files" in said
+        assert (
+            "B (a.fcs) was gated again: the template's gate CD4 changed; the version of numpy changed" in said
+        )
         assert "not in this sheet, and left alone: C" in said
 
     def test_of_300_samples_a_terminal_shows_60_and_all_that_is_wrong(self, capsys):
@@ -113,19 +144,55 @@ class TestNames:
         assert not {"\x1b", "\x07", "\u202e"} & set(said.out + said.err)
 
 
+class TestCheck:
+    NOTE = Finding("N-TOKEN", 'CD3 was bound by one word of the stain "BV785 - CD3"')
+    MISSING = Finding("E-MISSING", "there is no such file in fcs")
+
+    @staticmethod
+    def check(capsys, said, channels=None, general=()) -> str:
+        tubes = [Tube(name, f"fcs/{name}.fcs" if name != "B" else "fcs\\x.fcs") for name in said]
+        terminal.show_check(Rehearsed(tuple(general), said, channels or {}), tubes, "tregflow gate -t a.yaml")
+        return capsys.readouterr().out
+
+    def test_what_files_share_is_said_once(self, capsys):
+        assert self.check(capsys, dict.fromkeys("AB", (self.NOTE,))) == (
+            '  N-TOKEN  in all 2 files: CD3 was bound by one word of the stain "BV785 - CD3"\n'
+            "2 files are ready to gate\nNext: tregflow gate -t a.yaml\n")  # fmt: skip
+        said = self.check(capsys, {"A": (self.NOTE,), "B": (self.NOTE, self.MISSING), "C": ()})
+        assert said.startswith(
+            '  N-TOKEN  in 2 files (A, B (x.fcs)): CD3 was bound by one word of the stain "BV785 - CD3"\n'
+            "  E-MISSING  B (x.fcs)  there is no such file in fcs\n"
+            "3 files: 1 with something to mend, 2 ready to gate\nNext: ")  # fmt: skip
+
+    def test_one_file(self, capsys):
+        assert self.check(capsys, {"A": (self.NOTE,)}).startswith("  N-TOKEN  A  CD3 was")
+        assert self.check(capsys, {"A": ()}) == "1 file is ready to gate\nNext: tregflow gate -t a.yaml\n"
+
+    def test_bindings_are_one_line_where_they_agree_and_named_where_not(self, capsys):
+        alike = {"FSC-A": "FSC-A", "CD3": "APC-A", "CD25": "PE-Cy7-A"}
+        said = self.check(capsys, dict.fromkeys("AB", ()), dict.fromkeys("AB", alike))
+        assert "CD3 = APC-A, CD25 = PE-Cy7-A in all 2 gated files\n" in said
+        said = self.check(
+            capsys, dict.fromkeys("ABC", ()), {**dict.fromkeys("AC", alike), "B": {**alike, "CD3": "BV421-A"}}
+        )
+        assert "CD25 = PE-Cy7-A in all 3 gated files\n" in said
+        assert "CD3 = APC-A in 2 files (A, C); BV421-A in 1 file (B (x.fcs))\n" in said
+
+
 class TestPlan:
     def test_what_would_be_kept_gated_and_refused(self, capsys):
         old = Outcome("A", "refused", {"file": "1"}, Evidence("a"), (Finding("E-MARKER", "m"),))
         gone = Outcome("A", "refused", {}, Evidence("a"), (Finding("E-MISSING", "there is no such file"),))
         plans = [
             Ended(old, kept=True),
-            Ended(old, ("template: markers",)),
+            Ended(old, ("the template's markers changed",)),
             Ended(gone),
             Ended(done("A"), ("no outcome yet",)),
         ]
         terminal.show_plan([(Tube(name, "a"), ended) for name, ended in zip("ABCD", plans, strict=True)])
         assert capsys.readouterr().out == (
-            "keep  A  nothing changed\ngate  B  template: markers\nrefuse  C  there is no such file\ngate  D  no outcome yet\n"
+            "keep  A  nothing changed\ngate  B (a)  the template's markers changed\nrefuse  C (a)  there is no such file\n"
+            "gate  D (a)  no outcome yet\n"
             "4 files: 2 would be gated, 1 would be kept, 1 would be refused; nothing was written\n"
         )
 

@@ -1,18 +1,19 @@
 """A batch: a sheet and a template to a results folder.
 
 One file's number never depends on another's, on their order or on the number of workers. What does
-need all files together, and is said here: two rows that lead to the same events are both refused.
+need all files together, and is said here: two rows that lead to the same events are both refused. Their
+outcomes stay as they are, each its own file's; their pages go, and tables and record say that they are
+refused, until the sheet or the files are mended.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,22 +23,19 @@ from typing import Any
 import numpy as np
 
 from tregflow import __version__
-from tregflow.errors import FileError, Finding
-from tregflow.io.fcs import read_fcs
-from tregflow.io.files import located
+from tregflow.errors import Finding
+from tregflow.io.files import located, sha256
 from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
 from tregflow.job import Ended, Job, gate_file, plan
-from tregflow.outcome import SCHEMA, Outcome, storable
+from tregflow.outcome import SCHEMA, Outcome, storable, summary
 from tregflow.pool import Work, run
 from tregflow.results import Pair, file_table, paired, population_table, treg_table
 from tregflow.study import Tube
 from tregflow.template import Template
+from tregflow.twins import twins
 
 LIBRARIES = ("numpy", "scipy", "matplotlib")
-
-Place = tuple[Path, int | None]
-"""A file and which of its data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class Request:
         Whether files whose content changed under their name are gated anew.
     work : callable
         What a worker does with a job.
+    sheet : Path or None
+        The sheet that the rows came from; None where files were named.
     """
 
     template: Template
@@ -72,12 +72,14 @@ class Request:
     workers: int = 1
     accept_changed: bool = False
     work: Work = gate_file
+    sheet: Path | None = None
 
     def jobs(self) -> list[Job]:
         """Return one job per tube."""
         folder = Folder(self.out)
-        return [Job(tube, located(self.root, tube.file), self.template, folder, self.plots, self.accept_changed)
-                for tube in self.tubes]  # fmt: skip
+        published = folder.published()
+        return [Job(tube, located(self.root, tube.file), self.template, folder, self.plots, self.accept_changed,
+                    published.get(tube.sample, "")) for tube in self.tubes]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +131,15 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
     InputError, OutputError, BusyError
         The folder cannot be used; nothing was published.
     """
-    started, folder = time.time(), Folder(request.out)
+    started, sheet, folder = time.time(), _sheet(request.sheet), Folder(request.out)
     with folder.held(), closing(run(request.jobs(), request.workers, request.work)) as ended:
         ends = dict(_seen(ended, seen))
         outcomes = {sample: ended.outcome for sample, ended in ends.items()}
         pairs = paired(request.tubes, _across(request, outcomes))
-        _publish(request, pairs, started)
+        _publish(request, pairs, started, sheet)
         strangers = folder.strangers(set(outcomes))
-    again = {sample: ended.why for sample, ended in ends.items() if ended.why}
+    twice = {tube.sample for tube, outcome in pairs if outcome.state != outcomes[tube.sample].state}
+    again = {sample: ended.why for sample, ended in ends.items() if ended.why and sample not in twice}
     return Batch(
         pairs, again, frozenset(name for name, ended in ends.items() if ended.kept), tuple(strangers)
     )
@@ -181,65 +184,23 @@ def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outc
                 Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}")
             )
         if tube.sample in twice:
-            outcome = outcome.refusing(told_twice(twice[tube.sample]))
+            outcome = outcome.refusing(twice[tube.sample])
         settled[tube.sample] = outcome
     return settled
 
 
-def twins(prints: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, list[str]]:
-    """Return the samples that hold the same events as another.
-
-    Parameters
-    ----------
-    prints : mapping of str to str
-        Fingerprint of each sample's events; files with different ones are not compared.
-    places : mapping of str to (Path, int or None)
-        File and data set of each sample.
-
-    Returns
-    -------
-    dict of str to list of str
-        The others, by sample.
-    """
-    groups = [
-        same
-        for alike in _grouped(prints)
-        for same in _grouped({name: _events(*places[name]) for name in alike})
-    ]
-    return {name: [other for other in group if other != name] for group in groups for name in group}
-
-
-def told_twice(others: Sequence[str]) -> Finding:
-    """Return the refusal of a file that holds the same events as others."""
-    named = " and ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-    return Finding("E-TWICE", f"holds the same events as {named}; which of them is right, the sheet must say")
-
-
-def _grouped(keys: Mapping[str, str]) -> list[list[str]]:
-    """Return the groups of two and more names that share a key, names in order."""
-    groups: dict[str, list[str]] = {}
-    for name, key in sorted(keys.items()):
-        groups.setdefault(key, []).append(name)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _events(path: Path, data_set: int | None) -> str:
-    """Return the SHA-256 of a file's events; its own path where it is gone by now."""
-    try:
-        records = read_fcs(path, data_set=data_set).records
-    except FileError:
-        return str(path)
-    return hashlib.sha256(records.tobytes()).hexdigest()
-
-
-def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, list[str]]:
+def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Finding]:
     places = {tube.sample: (located(request.root, tube.file), tube.data_set) for tube in request.tubes}
     return twins(
         {sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places
     )
 
 
-def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
+def _sheet(path: Path | None) -> dict[str, str] | None:
+    return {"name": storable(path.name), "sha256": sha256(path)} if path else None
+
+
+def _publish(request: Request, pairs: tuple[Pair, ...], started: float, sheet: dict[str, str] | None) -> None:
     """Write the tables and the record of the run together; the record names the rest by hash."""
     tables = {
         "treg.csv": treg_table(pairs, request.template),
@@ -247,15 +208,21 @@ def _publish(request: Request, pairs: tuple[Pair, ...], started: float) -> None:
         "files.csv": file_table(pairs),
     }
     written = {name: table_bytes(columns, rows) for name, (columns, rows) in tables.items()}
-    record = (
-        json.dumps(_record(request, pairs, started, written), indent=1, ensure_ascii=False).encode() + b"\n"
-    )
-    Folder(request.out).publish({**written, RECORD: record})
+    folder = Folder(request.out)
+    for tube, outcome in pairs:
+        if outcome.state == "refused":
+            folder.draw(tube.sample, None)
+    told = {**_record(request, pairs, written), "sheet": sheet, **_times(started)}
+    record = json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
+    folder.publish({**written, RECORD: record})
 
 
-def _record(
-    request: Request, pairs: tuple[Pair, ...], started: float, tables: Mapping[str, bytes]
-) -> dict[str, Any]:
+def _times(started: float) -> dict[str, Any]:
+    return {"started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
+            "seconds": round(time.time() - started, 3)}  # fmt: skip
+
+
+def _record(request: Request, pairs: tuple[Pair, ...], tables: Mapping[str, bytes]) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "versions": {"tregflow": __version__, **{name: version(name) for name in LIBRARIES}},
@@ -269,15 +236,32 @@ def _record(
             tube.sample: {"file": storable(tube.file), "sha256": outcome.file.sha256}
             for tube, outcome in pairs
         },
+        "published": _published(Folder(request.out).published(), pairs),
+        "refused": {
+            tube.sample: summary(outcome.findings) for tube, outcome in pairs if outcome.state == "refused"
+        },
         "options": {
             "plots": request.plots,
             "jobs": request.workers,
             "accept_changed": request.accept_changed,
         },
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 3),
         "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}, tables),
     }
+
+
+def _published(earlier: Mapping[str, str], pairs: tuple[Pair, ...]) -> dict[str, str]:
+    """Return the SHA-256 of the file that each published number is of: what nobody may replace unsaid.
+
+    A refusal that lasts (a damaged file, two rows with the same events) publishes no number, so its
+    file may be replaced; one that may be over tomorrow leaves what was published before protected.
+    """
+    held = dict(earlier)
+    for tube, outcome in pairs:
+        if outcome.state != "refused":
+            held[tube.sample] = outcome.file.sha256
+        elif outcome.parts:
+            held.pop(tube.sample, None)
+    return dict(sorted(held.items()))
 
 
 def _environment() -> dict[str, Any]:

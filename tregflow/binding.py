@@ -1,7 +1,7 @@
 """Which detector carries which marker: matched by whole names, never by a part of one.
 
 A marker is looked for by ``$PnS``, then by ``$PnN``, then as one whole word of a longer ``$PnS``
-("BV785 - CD3"). Case, spaces, hyphens and a leading ``Comp-`` or ``FJComp-`` do not count; the
+("BV785 - CD3") or what stands between its hyphens ("L/D Aqua - Viability"). Case, spaces, hyphens and a leading ``Comp-`` or ``FJComp-`` do not count; the
 ``-A``, ``-H`` or ``-W`` that ends a ``$PnN`` does: CD45R-A is not CD45RA. The first way that finds
 anything decides; if it finds two detectors, the file is refused.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import combinations
 
@@ -19,7 +20,12 @@ from tregflow.sample import Sample
 
 COMPENSATED = re.compile(r"^\s*(?:(?:FJ)?Comp-|<(?=.*>\s*$))", re.IGNORECASE)
 SUFFIX = re.compile(r"-[AHW]$", re.IGNORECASE)
+PARTS = re.compile(r"\s+-\s+")
 WORDS = re.compile(r"\s+-\s+|[\s:/]+")
+SHOWN = 40
+"""Channels that a message lists."""
+ALIKE = 0.85
+"""Likeness from which on a name may be a slip for another: HLADR and HLADQ are below."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,12 @@ class Marker:
             return folded(name) in self.folded
         return folded(stem) in self.folded or folded(name) in self.folded_with_suffix
 
+    def is_like(self, name: str) -> bool:
+        """Whether a name of a file may be meant for this marker, though it does not say so."""
+        pieces = {_characters(piece) for piece in (name, *re.split(r"[\W_]+", name))} - {""}
+        own = {_characters(word) for word in (self.name, *self.aliases)}
+        return any(_are_alike(one, other) for one in own for other in pieces)
+
 
 @dataclass(slots=True)
 class _Search:
@@ -66,6 +78,7 @@ class _Search:
     compensating: bool
     findings: list[Finding] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
+    missing: list[Marker] = field(default_factory=list)
 
     def channel(self, marker: Marker, named: str | None) -> int | None:
         """Return the channel of a marker, or None with the reason noted."""
@@ -75,9 +88,27 @@ class _Search:
             if places := self._chosen(marker, way(marker)):
                 return self._only(marker, places)
         if not marker.optional:
-            where = f"Name it in the sheet as channel:{marker.name}"
-            self._refuse(f"no channel for {marker.name}; {self._has()}. {where}")
+            self.missing.append(marker)
         return None
+
+    def refusals(self) -> list[Finding]:
+        """Return why the file is refused: what is missing in one sentence, then the rest."""
+        if not self.missing:
+            return self.refused
+        *names, last = [marker.name for marker in self.missing]
+        listed = f"{', '.join(names)} and {last}" if names else last
+        alike = "".join(map(self._alike, self.missing))
+        advice = (
+            "Add the file's word to the marker's aliases in the template, or write the detector ($PnN) into "
+        )
+        said = f"no channel for {listed}; {self._has()}{alike}. {advice}a sheet column channel:{(*names, last)[0]}"
+        return [Finding("E-MARKER", said), *self.refused]
+
+    def _alike(self, marker: Marker) -> str:
+        """Return the channel that may be meant by a marker that is missing."""
+        channels = zip(self.sample.names, self.sample.stains, strict=True)
+        near = [place for place, words in enumerate(channels) if any(map(marker.is_like, words))]
+        return f"; {marker.name} may be {self._spelled(near[0])}" if near else ""
 
     def _by_sheet(self, marker: Marker, named: str) -> int | None:
         places = [place for place, name in enumerate(self.sample.names) if name.strip() == named.strip()]
@@ -108,7 +139,7 @@ class _Search:
         places = self._chosen(marker, [place for place, stain in stains if marker.folded & _words(stain)])
         if len(places) == 1:
             stain = self.sample.stains[places[0]]
-            told = f'{marker.name} was bound by one word of the stain "{stain}"'
+            told = f'{marker.name} was bound by one part of the stain "{stain}"'
             self.findings.append(Finding("N-TOKEN", told))
         return places
 
@@ -149,7 +180,9 @@ class _Search:
         return f"{name} ({stain})" if stain else name
 
     def _has(self) -> str:
-        return "this file has " + ", ".join(map(self._spelled, range(len(self.sample.names))))
+        count = len(self.sample.names)
+        more = f", … and {count - SHOWN} more" if count > SHOWN else ""
+        return "this file has " + ", ".join(map(self._spelled, range(min(count, SHOWN)))) + more
 
     def _refuse(self, sentence: str) -> None:
         self.refused.append(Finding("E-MARKER", sentence))
@@ -190,8 +223,8 @@ def match(
         if channels[first] == channels[second]:
             told = f"{first} and {second} are both bound to {sample.names[channels[first]]}"
             search.refused.append(Finding("E-MARKER", told))
-    if search.refused:
-        raise FileError(search.refused)
+    if refusals := search.refusals():
+        raise FileError(refusals)
     return channels, tuple(search.findings)
 
 
@@ -208,5 +241,15 @@ def folded(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _words(stain: str) -> frozenset[str]:
-    words = [folded(word) for word in WORDS.split(stain.strip()) if word]
-    return frozenset(words) - {""} if len(words) > 1 else frozenset()
+    words = [folded(word) for word in (*WORDS.split(stain.strip()), *PARTS.split(stain.strip())) if word]
+    return frozenset(words) - {"", folded(stain)}
+
+
+def _characters(name: str) -> str:
+    return re.sub(r"[\W_]", "", SUFFIX.sub("", bare(name))).casefold()
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two names differ by a slip: CD25 and CD27 do not, a number is no slip."""
+    same_numbers = re.findall(r"\d+", one) == re.findall(r"\d+", other)
+    return same_numbers and SequenceMatcher(None, one, other).ratio() >= ALIKE

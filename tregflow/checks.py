@@ -9,15 +9,15 @@ responders. A template with such a limit on the primary measure is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tregflow.errors import Finding
-from tregflow.gates.shapes import named
+from tregflow.gates.shapes import Interval, Rectangle, Shape, named
 from tregflow.gating import Gated, Placed, Status
 from tregflow.populations import Percent, measured
-from tregflow.template import ROOT, Limit, Measure
+from tregflow.template import ROOT, Gate, Limit, Measure
 
 Verdict = Literal["pass", "review", "fail"]
 
@@ -33,7 +33,8 @@ class Judged:
     verdict : str
         ``pass``, ``review`` (computed, withheld until a reviewer accepts it) or ``fail`` (no number).
     findings : tuple of Finding
-        Everything that bears on this number, notes included.
+        Everything that bears on this number: flags of the file, and what its gates have to say, notes
+        included. Notes of the file stay with the file.
     """
 
     percent: Percent
@@ -72,7 +73,8 @@ def placements(gated: Gated, names: Sequence[str] | None = None) -> tuple[Findin
 
 def _judged(gated: Gated, percent: Percent) -> Judged:
     line, few = _line(gated, percent.measure), _few(gated, percent.measure)
-    findings = (*gated.findings, *placements(gated, line), *few, *_empty(percent))
+    of_file = (finding for finding in gated.findings if finding.answer != "note")
+    findings = (*of_file, *placements(gated, line), *few, *_empty(percent))
     outcome = verdict(findings)
     number = replace(percent, percent=math.nan, low=math.nan, high=math.nan) if outcome == "fail" else percent
     return Judged(number, outcome, findings)
@@ -101,15 +103,36 @@ def _placement(name: str, gated: Gated) -> Finding | None:
     if placed.status not in _SAID:
         return None
     code, sentence = _SAID[placed.status]
-    return Finding(code, sentence.format(name=name, reason=placed.reason, shift=_shifted(placed)))
+    gate = gated.template.population(name).gate
+    return Finding(code, f"{name}{sentence(placed, gate)}")
 
 
-_SAID: Mapping[Status, tuple[str, str]] = {
-    "fallback": ("F-FALLBACK", "{name}: {reason}; the stored gate was used"),
-    "at bound": ("F-BOUND", "{name}: the gate stopped at the edge of its window{shift}; look at the plot"),
-    "skipped": ("F-SKIPPED", "{name} was skipped: {reason}"),
-    "refused": ("E-GATE", "{name} has no gate: {reason}"),
-    "moved": ("N-MOVED", "{name} was found{shift}"),
+def _stored(shape: Shape | None) -> str:
+    return f"cut {_edge(shape):g}" if isinstance(shape, Interval) else "outline"
+
+
+def _stopped(placed: Placed, gate: Gate) -> str:
+    """Return at which edge of which window a cut stopped, or the cut of an outline that has one."""
+    low, high = gate.within or gate.settings["within"]
+    cut = placed.shape.low[0] if isinstance(placed.shape, Rectangle) else _edge(placed.shape)
+    side = "low" if cut <= low else "high"
+    return f": stopped at {cut:g}, the {side} edge of its window {low:g} to {high:g}"
+
+
+def _edge(shape: Shape | None) -> float:
+    assert isinstance(shape, Interval)
+    return shape.low if math.isfinite(shape.low) else shape.high
+
+
+_SAID: Mapping[Status, tuple[str, Callable[[Placed, Gate], str]]] = {
+    "fallback": (
+        "F-FALLBACK",
+        lambda placed, _: f": {placed.reason}; the stored {_stored(placed.shape)} was used",
+    ),
+    "at bound": ("F-BOUND", _stopped),
+    "skipped": ("F-SKIPPED", lambda placed, _: f" was skipped: {placed.reason}"),
+    "refused": ("E-GATE", lambda placed, _: f" has no gate: {placed.reason}"),
+    "moved": ("N-MOVED", lambda placed, _: f" was found{_shifted(placed)}"),
 }
 """What is said of a status; of ``found``, ``stored`` and ``corrected`` nothing."""
 

@@ -6,14 +6,16 @@ import codecs
 import io
 import json
 import os
+import shlex
 import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand
 
 from tregflow.errors import CODES, Finding, InputError, TregflowError, nearest
 
@@ -32,6 +34,19 @@ SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
 
+
+class ColumnsInHelp(TyperCommand):
+    """A command whose help ends with the columns of a sheet."""
+
+    def format_epilog(self, _: Any, formatter: Any) -> None:
+        """Write the columns; what they mean stands with the sheet and is read when asked for."""
+        from tregflow.study import COLUMNS
+
+        more = {"channel:MARKER": "the channel that carries a marker", "x_NAME": "a column of your own"}
+        with formatter.section("Columns of the sheet"):
+            formatter.write_dl([*COLUMNS.items(), *more.items()])
+
+
 TemplateOption = Annotated[
     Path, typer.Option("--template", "-t", metavar="YAML", help="The stored gating template.")
 ]
@@ -40,11 +55,23 @@ SamplesOption = Annotated[
                               "the template or here.")]  # fmt: skip
 FilesArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="FILES…", help="FCS files, instead of a sheet.", show_default=False),
+    typer.Argument(metavar="FILES", help="FCS files, instead of a sheet.", show_default=False),
 ]
 DecimalOption = Annotated[
     str, typer.Option("--decimal", metavar=". or ,", help="How the sheet writes numbers.")
 ]
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    is_version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """From a cytometer's FCS files to the Treg percentage of every patient visit."""
+    if is_version:
+        from tregflow import __version__
+
+        sys.stdout.write(f"tregflow {__version__}\n")
+        raise typer.Exit
 
 
 @app.command()
@@ -67,10 +94,14 @@ def gate(
     wrong, 3 a fault of tregflow's own, 4 could not write, 5 another run holds the folder.
     """
     from tregflow.batch import Request, gate_batch, plan_batch
-    from tregflow.terminal import progress, show_batch, show_plan
+    from tregflow.terminal import progress, show_batch, show_inputs, show_plan
 
-    stored, tubes, root = _inputs(template, samples, files, decimal)
-    request = Request(stored, tubes, root, out, plots, _workers(jobs, len(tubes)), accept_changed)
+    stored, tubes, sheet = _inputs(template, samples, files, decimal)
+    request = Request(
+        stored, tubes, _root(sheet), out, plots, _workers(jobs, len(tubes)), accept_changed, sheet=sheet
+    )
+    if not as_json:
+        show_inputs(stored, template, sheet, len(tubes))
     if dry_run:
         show_plan(plan_batch(request))
         return
@@ -90,33 +121,43 @@ def check(
     samples: SamplesOption = None,
     decimal: DecimalOption = ".",
 ) -> None:
-    """Say everything that can be said of a template, a sheet and its files without gating."""
+    """Check template, sheet and files without gating.
+
+    Exit status: 0 every file can be gated, 1 a file cannot or must be looked at, 2 the command, sheet
+    or template is wrong.
+    """
     from tregflow.rehearsal import rehearse
-    from tregflow.terminal import out, say_findings
+    from tregflow.terminal import show_check, show_inputs
 
-    stored, tubes, root = _inputs(template, samples, files, decimal)
-    found = rehearse(stored, tubes, root)
-    for where, findings in found.items():
-        say_findings(where, findings, notes=True)
-    troubled = sum(any(finding.answer != "note" for finding in findings) for findings in found.values())
-    out.print(f"{len(tubes)} files: {troubled} with something to mend, {len(tubes) - troubled} ready to gate"
-              if troubled else f"{len(tubes)} files are ready to gate")  # fmt: skip
-    raise typer.Exit(1 if troubled else 0)
+    stored, tubes, sheet = _inputs(template, samples, files, decimal)
+    show_inputs(stored, template, sheet, len(tubes))
+    found = rehearse(stored, tubes, _root(sheet))
+    named = ["-s", str(samples)] if samples else []
+    words = [
+        "tregflow",
+        "gate",
+        "-t",
+        str(template),
+        *named,
+        *(["--decimal", decimal] if decimal != "." else []),
+    ]
+    show_check(found, tubes, shlex.join([*words, *(files or [])]))
+    raise typer.Exit(1 if found.troubled else 0)
 
 
-@app.command()
+@app.command(cls=ColumnsInHelp)
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the FCS files are.")],
     sheet: Annotated[Path | None, typer.Option("--samples", "-s", metavar="TABLE", help="The sheet to write; FOLDER/samples.csv.")] = None,
 ) -> None:  # fmt: skip
     """Draft the sample sheet from file names and headers."""
     from tregflow.sheet import draft
-    from tregflow.terminal import out, say_findings, shown
+    from tregflow.terminal import counted, out, say_findings, shown
 
     sheet = sheet or folder / "samples.csv"
     written, findings = draft(folder, sheet)
     say_findings("", findings, notes=True)
-    out.print(f"{written} rows in {shown(str(sheet))}. What was guessed is guessed: look it through, then run "
+    out.print(f"{counted(written, 'row')} in {shown(str(sheet))}. What was guessed is guessed: look it through, then run "
               "tregflow check")  # fmt: skip
 
 
@@ -144,11 +185,19 @@ def simulate(
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(metavar="CODE", help="Such as F-FALLBACK.")]) -> None:
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="Such as F-FALLBACK; all where none is named.", show_default=False)] = "",
+) -> None:  # fmt: skip
     """Say what a code means and what to do."""
     from tregflow.terminal import out
 
     known = code.upper()
+    if not code:
+        width = max(map(len, CODES))
+        out.print(
+            "\n".join(f"{one:{width}}  {told.split('. ')[0].rstrip('.')}." for one, told in CODES.items())
+        )
+        return
     if known not in CODES:
         raise InputError(Finding("E-USAGE", f'"{code}" is not a code{nearest(code, CODES)}'))
     answer = Finding(known, "").answer
@@ -167,32 +216,55 @@ def schema() -> None:
 
 def _inputs(
     template: Path, samples: Path | None, files: list[str] | None, decimal: str
-) -> tuple[Template, tuple[Tube, ...], Path]:
+) -> tuple[Template, tuple[Tube, ...], Path | None]:
+    """Return template, rows and sheet; what is wrong with any of them is told together."""
     from tregflow.io.documents import load_template
-    from tregflow.io.tables import read_sheet
-    from tregflow.study import tubes_from_files
 
     if decimal not in {".", ","}:
         raise InputError(Finding("E-USAGE", f'--decimal is . or , and not "{decimal}"'))
     if files and samples:
         raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
-    stored = load_template(template)
-    if files:
-        return stored, tubes_from_files(files), Path()
-    sheet = samples or _found_sheet(template)
-    return (
-        stored,
-        read_sheet(sheet, [marker.name for marker in stored.markers], decimal=decimal),
-        sheet.parent,
-    )
+    mistakes: list[Finding] = []
+    stored: Template | None = None
+    try:
+        stored = load_template(template)
+    except InputError as error:
+        mistakes += error.findings
+    try:
+        sheet = None if files else samples or _found_sheet(template)
+        tubes = _tubes(sheet, files or [], stored, decimal)
+    except InputError as error:
+        raise InputError([*mistakes, *error.findings]) from None
+    if stored is None:
+        raise InputError(mistakes)
+    return stored, tubes, sheet
+
+
+def _tubes(
+    sheet: Path | None, files: Sequence[str], stored: Template | None, decimal: str
+) -> tuple[Tube, ...]:
+    from tregflow.io.tables import read_sheet
+    from tregflow.study import tubes_from_files
+
+    if sheet is None:
+        return tubes_from_files(files)
+    return read_sheet(sheet, [marker.name for marker in stored.markers] if stored else (), decimal=decimal)
+
+
+def _root(sheet: Path | None) -> Path:
+    return sheet.parent if sheet else Path()
 
 
 def _found_sheet(template: Path) -> Path:
-    for folder in (template.parent, Path()):
-        if (folder / "samples.csv").is_file():
-            return folder / "samples.csv"
-    raise InputError(Finding("E-USAGE", f"there is no samples.csv beside {template.name} or here; name files, name a sheet with "
-                             "--samples, or draft one with tregflow init FOLDER"))  # fmt: skip
+    there, here = template.parent / "samples.csv", Path("samples.csv")
+    found = [path for path in (there, here) if path.is_file()]
+    if not found:
+        raise InputError(Finding("E-USAGE", f"there is no samples.csv beside {template.name} or here; name files, name a sheet with "
+                                 "--samples, or draft one with tregflow init FOLDER"))  # fmt: skip
+    if len(found) == 2 and not there.samefile(here):
+        raise InputError(Finding("E-USAGE", f"there are two sheets, {there} beside the template and {here.resolve()} here; say "
+                                 "which with --samples"))  # fmt: skip
+    return found[0]
 
 
 def _workers(jobs: int, files: int) -> int:

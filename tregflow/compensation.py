@@ -8,7 +8,7 @@ last bit from the product of all, and an event must not depend on who else was a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -116,6 +116,40 @@ def match(spillover: Spillover, sample: Sample) -> Compensation:
     _check_scatter(matrix, [sample.names[detector] for detector in detectors])
     notes = (*stain_notes, *_notes(matrix, spillover.source))
     return Compensation(detectors, np.linalg.inv(matrix).astype(np.float64), spillover.source, notes)
+
+
+def uncovered(compensation: Compensation, sample: Sample, gated: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Return what is to be said of gated fluorescence that a matrix leaves out.
+
+    Parameters
+    ----------
+    compensation : Compensation
+        The matrix, matched to the file.
+    sample : Sample
+        The file.
+    gated : mapping of str to int
+        Channels of the markers on a scale.
+
+    Raises
+    ------
+    FileError
+        ``E-SPILL``: the matrix names none of them.
+    """
+    dyes = {
+        name: place for name, place in gated.items() if not sample.names[place].upper().startswith(SCATTER)
+    }
+    outside = [name for name, place in dyes.items() if place not in compensation.detectors]
+    if not outside:
+        return ()
+    count = len(compensation.detectors)
+    said = f"the {compensation.source} matrix names {count} detector{'s'[: count != 1]}"
+    shown = ", ".join(f"{name} ({sample.names[dyes[name]]})" for name in outside)
+    if len(outside) == len(dyes):
+        raise refuse("E-SPILL", f"{said} and none of the gated ones: {shown}; it belongs to another panel")
+    is_one = len(outside) == 1
+    verbs = ("is", "stays") if is_one else ("are", "stay")
+    what = f"{said}; {shown} {verbs[0]} gated and not in it, and {verbs[1]} uncompensated"
+    return (Finding("F-SPILL-PARTIAL", what),)
 
 
 def _channels(spillover: Spillover, sample: Sample) -> tuple[list[int], list[Finding]]:

@@ -6,6 +6,7 @@ line and column, the value that was seen and the nearest right name.
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,9 @@ class Strict(BaseModel):
 
     strangers: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
     """Keys that people may write here though they are not known: a code, and what to tell them."""
+
+    absent: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """What to write where a key is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,23 +166,40 @@ def fits(model: type[BaseModel], content: Any) -> bool:
 def _tell(model: type[BaseModel], detail: ErrorDetails, content: Any, mistakes: Mistakes) -> None:
     path, kind, last = _real(detail["loc"], content), detail["type"], detail["loc"][-1:]
     if kind == "extra_forbidden":
-        _tell_unknown(model, path, mistakes)
+        _tell_unknown(model, path, content, mistakes)
     elif kind == "missing":
         missing = f"value {last[0] + 1}" if isinstance(last[0], int) else f'"{last[0]}"'
-        mistakes.add(path, f"{missing} is missing")
+        mistakes.add(path, f"{missing} is missing{_to_write(_model_at(model, path), last[0])}")
     else:
         mistakes.add(path, _sentence(detail))
 
 
-def _tell_unknown(model: type[BaseModel], path: Trail, mistakes: Mistakes) -> None:
+def _to_write(around: type[BaseModel] | None, key: str | int) -> str:
+    absent = around.absent if around and issubclass(around, Strict) else {}
+    return f"; {absent[key]}" if isinstance(key, str) and key in absent else ""
+
+
+def _tell_unknown(model: type[BaseModel], path: Trail, content: Any, mistakes: Mistakes) -> None:
     name, around = str(path[-1]), _model_at(model, path[:-1])
     if around and issubclass(around, Strict) and name in around.strangers:
         code, sentence = around.strangers[name]
         mistakes.add(path, sentence, key=True, code=code)
         return
     known = list(_fields(around)) if around else []
-    hint = nearest(name, known) or f"; known are {', '.join(known)}"
+    meant = split_number(path, content)
+    split = f"; is {meant.replace('.', ',')} meant as {meant}?" if meant else ""
+    hint = split or nearest(name, known) or f"; known are {', '.join(known)}"
     mistakes.add(path, f'"{name}" is not known here{hint}', key=True)
+
+
+def split_number(path: Trail, content: Any) -> str:
+    """Return the number of which a decimal comma made a key, ``{stored: 0,54}``; empty where none did."""
+    for part in path[:-1]:
+        content = content[part]
+    name, keys = str(path[-1]), list(content)
+    before = content[keys[keys.index(name) - 1]]
+    is_split = name.isdecimal() and content[name] is None and type(before) is int
+    return f"{before}.{name}" if is_split else ""
 
 
 EXPECTED = {
@@ -188,7 +209,7 @@ EXPECTED = {
     "float_type": "a number",
     "bool_type": "true or false",
     "list_type": "a list",
-    "tuple_type": "a list",
+    "tuple_type": "[low, high]",
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
@@ -215,9 +236,27 @@ def _sentence(detail: ErrorDetails) -> str:
         words = str(context["expected"])
         return f"expected {words}, got {_shown(seen)}{nearest(str(seen), words.replace(chr(39), '').split(' or '))}"
     if kind in DEMANDED:
-        return f"{DEMANDED[kind].format(**context)}, got {_shown(seen)}"
-    quotes = kind == "string_type" and seen is not None and not isinstance(seen, (list, dict))
-    return f"expected {EXPECTED.get(kind, detail['msg'])}, got {_shown(seen)}{'; put it in quotes' if quotes else ''}"
+        return f"{DEMANDED[kind].format(**context)}, got {_shown(seen)}{_as_fraction(seen, context)}"
+    expected = (
+        "[x, y]"
+        if kind == "tuple_type" and "vertices" in detail["loc"]
+        else EXPECTED.get(kind, detail["msg"])
+    )
+    return f"expected {expected}, got {_shown(seen)}{_mended(kind, seen)}"
+
+
+def _as_fraction(seen: Any, context: Mapping[str, Any]) -> str:
+    is_percent = context.get("lt") == 1 and isinstance(seen, (int, float)) and 1 < seen < 100
+    return f"; it is a fraction, {seen:g} % is {seen / 100:g}" if is_percent else ""
+
+
+def _mended(kind: str, seen: Any) -> str:
+    """Return how a value of the wrong kind becomes one of the right kind, where that is plain."""
+    if kind == "string_type" and seen is not None and not isinstance(seen, (list, dict)):
+        return "; put it in quotes"
+    if kind == "float_type" and isinstance(seen, str) and re.fullmatch(r"[-+]?[0-9]+,[0-9]+", seen):
+        return f"; write {seen.replace(',', '.')}"
+    return ""
 
 
 def _shown(value: Any) -> str:

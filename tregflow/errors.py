@@ -90,7 +90,7 @@ CODES: dict[str, str] = {
     ),
     "E-TWICE": (
         "Two rows of the sheet lead to the same events. "
-        "One of the rows names the wrong file. Correct the sheet; neither is reported until then."
+        "One of the two is a wrong copy: export it again, or take its row out; neither is reported until then."
     ),
     # one file, while gating
     "E-MARKER": (
@@ -183,6 +183,10 @@ CODES: dict[str, str] = {
         "The spillover matrix names stains where it should name detectors; they were matched one to one. "
         "Compare the pairs with the panel before accepting the number."
     ),
+    "F-SPILL-PARTIAL": (
+        "The spillover matrix leaves out detectors that gates look at; these stay uncompensated. "
+        "Name a matrix of the whole panel, or accept the number if these dyes spill into nothing and nothing into them."
+    ),
     "F-NONFINITE": (
         "More than one event in a thousand has a value that is not a finite number. "
         "They were left out of the root. Find out what wrote them; an export after a division often does."
@@ -202,7 +206,7 @@ CODES: dict[str, str] = {
     "N-DATASET": "The file holds further data sets.",
     "N-ENCODING": "A keyword's value is not UTF-8 and was read as Latin-1.",
     "N-TOKEN": (
-        "A marker was bound by one word of a longer stain name. "
+        "A marker was bound by one part of a longer stain name. "
         "files.csv names the detector; an alias in the template makes it exact."
     ),
     "N-TWIN": (
@@ -224,6 +228,14 @@ CODES: dict[str, str] = {
         "Its numbers are those of an undisturbed run."
     ),
     "N-GUESSED": "A column of a drafted sheet was guessed; look it through.",
+    "N-SHEET": (
+        "Something in the sheet that gating does not need and comparing does. "
+        "Fill the columns subject and visit before the visits are compared."
+    ),
+    "N-CONTROL": (
+        "A control tube does not carry every marker of the template. "
+        "Single stains and FMO tubes often do not; its other markers were bound, and no number depends on it."
+    ),
     "N-WINDOW": (
         "A window in the template is wide. A cut may move by more than a decade in it before anyone is told."
     ),

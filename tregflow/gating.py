@@ -17,7 +17,18 @@ import numpy as np
 from tregflow.errors import Finding, GateError
 from tregflow.gates import METHODS, is_cut, takes_window
 from tregflow.gates.method import Found
-from tregflow.gates.shapes import Ellipse, Everything, Interval, Shape, members, named, rounded, stretched
+from tregflow.gates.shapes import (
+    Ellipse,
+    Everything,
+    Interval,
+    Rectangle,
+    Shape,
+    members,
+    named,
+    negated,
+    rounded,
+    stretched,
+)
 from tregflow.hierarchy import kept
 from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Population, Template
@@ -81,12 +92,15 @@ class Context:
         Control tubes of the same run, gated, by tube name.
     corrections : mapping of str to Shape
         What a reviewer drew, by population.
+    skipped : frozenset of str
+        Populations whose gate was skipped, so that nothing can be said of what lies outside them.
     """
 
     bound: Bound
     members: Mapping[str, Rows]
     references: Mapping[str, Gated]
     corrections: Shapes
+    skipped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +164,8 @@ def gate(
     reached: dict[str, Rows] = {ROOT: sample.finite()}
     placed: dict[str, Placed] = {}
     for population in template.populations:
-        context = Context(sample, reached, references, corrections)
+        skipped = frozenset(name for name, one in placed.items() if one.status == "skipped")
+        context = Context(sample, reached, references, corrections, skipped)
         placed[population.name] = found = place(population, context)
         if found.shape is not None:
             view = sample.view(population.markers, reached[population.parent], reached)
@@ -179,6 +194,10 @@ def place(population: Population, context: Context) -> Placed:
         return Placed(None, "refused", reason=f"{missing} could not be placed")
     if absent := [marker for marker in population.markers if marker not in context.bound.channels]:
         return Placed(Everything(), "skipped", reason=f"no channel for {' and '.join(absent)}")
+    if unknown := [name for name in negated(shape) if name in context.skipped]:
+        return Placed(
+            Everything(), "skipped", reason=f"{unknown[0]} was skipped, so what lies outside it is not known"
+        )
     if fixed or not population.gate.method:
         return Placed(shape, "corrected" if fixed else "stored")
     try:
@@ -204,7 +223,11 @@ def _settled(population: Population, context: Context) -> Placed:
         raise GateError(f"{of} has {len(points):,} events, {gate.least:,} are needed")
     found = _found(population, view, points)
     placed = Placed(found.shape, "found", of=of, n_of=len(points), evidence=found.evidence)
-    return _kept(placed, population, context.bound) if is_cut(gate.method) else _outlined(placed, population)
+    return (
+        _kept(placed, population, context.bound)
+        if is_cut(gate.method)
+        else _outlined(placed, population, context.bound)
+    )
 
 
 def _on_axes(view: View) -> Values:
@@ -265,12 +288,38 @@ def _edge(stored: Shape) -> float:
     return stored.low if math.isfinite(stored.low) else stored.high
 
 
-def _outlined(placed: Placed, population: Population) -> Placed:
-    """Say how far the centre of an outline moved, where both are ellipses."""
-    stored, shape = population.gate.stored, placed.shape
-    if not (isinstance(stored, Ellipse) and isinstance(shape, Ellipse)):
+def _outlined(placed: Placed, population: Population, bound: Bound) -> Placed:
+    """Hold an outline to its window, and say how far it lies from the stored one."""
+    placed = _in_window(placed, population, bound)
+    anchor, stored = _anchor(placed.shape), _anchor(population.gate.stored)
+    if len(anchor) != len(stored) or not anchor:
         return placed
-    return replace(placed, shift=math.dist(stored.centre, shape.centre))
+    shift = anchor[0] - stored[0] if len(anchor) == 1 else math.dist(anchor, stored)
+    units = [bound.unit(marker) for marker in population.markers]
+    far = any(abs(now - then) > NEAR * unit for now, then, unit in zip(anchor, stored, units, strict=False))
+    return replace(placed, shift=shift, status="moved" if far and placed.status == "found" else placed.status)
+
+
+def _in_window(placed: Placed, population: Population, bound: Bound) -> Placed:
+    within, shape = population.gate.settings.get("within"), placed.shape
+    if within is None:
+        return placed
+    if isinstance(shape, Rectangle):
+        cut, status = _clamped(shape.low[0], within, bound.unit(population.markers[0]))
+        return replace(placed, shape=Rectangle((cut, *shape.low[1:]), shape.high), status=status)
+    if isinstance(shape, Ellipse) and not all(
+        low <= at <= high for at, (low, high) in zip(shape.centre, within, strict=True)
+    ):
+        centre = ", ".join(f"{at:g}" for at in shape.centre)
+        raise GateError(f"the cluster's centre ({centre}) lies outside its window")
+    return placed
+
+
+def _anchor(shape: Shape | None) -> tuple[float, ...]:
+    """Return what the movement of an outline is measured at: an ellipse's centre, a cut's edge."""
+    if isinstance(shape, Ellipse):
+        return shape.centre
+    return shape.low[:1] if isinstance(shape, Rectangle) and math.isfinite(shape.low[0]) else ()
 
 
 def _left_out(sample: Bound, root: Rows) -> list[Finding]:

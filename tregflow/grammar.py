@@ -7,6 +7,7 @@ same models check a template and make the JSON schema that lets an editor comple
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -35,38 +36,49 @@ def _later(what: str) -> tuple[str, str]:
 class IntervalWords(Strict):
     """``low <= x < high`` on one axis, axis units; leave out an open edge."""
 
-    low: float | None = None
-    high: float | None = None
+    low: float | None = Field(None, description="The lower edge.")
+    high: float | None = Field(None, description="The upper edge.")
 
 
 class RectangleWords(Strict):
     """``low <= x < high`` on each axis, axis units; null where open."""
 
-    low: Edges
-    high: Edges
+    absent = MappingProxyType(
+        {
+            "low": "write low: [null, null] where open",
+            "high": "write high: [null, null] where open",
+        }
+    )
+
+    low: Edges = Field(description="The lower edge on each axis.")
+    high: Edges = Field(description="The upper edge on each axis.")
 
 
 class PolygonWords(Strict):
     """Corners in order, axis units."""
 
-    vertices: Annotated[list[Pair], Field(min_length=3)]
+    vertices: Annotated[list[Pair], Field(min_length=3)] = Field(
+        description="[x, y] of each corner; the last joins the first."
+    )
 
 
 class EllipseWords(Strict):
     """Centre, covariance and squared distance of the border, axis units."""
 
-    centre: Annotated[list[float], Field(min_length=1)]
-    covariance: list[list[float]]
-    distance: Annotated[float, Field(gt=0)] = 1.0
+    centre: Annotated[list[float], Field(min_length=1)] = Field(description="One position on each axis.")
+    covariance: list[list[float]] = Field(description="A row per axis; symmetric and positive definite.")
+    distance: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="Squared Mahalanobis distance of the border."
+    )
 
 
 def _one_key_described(described: dict[str, Any]) -> None:
     """Say in JSON schema that one key is there, and that it says something."""
     described |= {"minProperties": 1, "maxProperties": 1}
     for key, said in described.get("properties", {}).items():
-        described["properties"][key] = next(
-            option for option in said.get("anyOf", [said]) if option != {"type": "null"}
-        )
+        told = {"description": said["description"]} if "description" in said else {}
+        option = next(option for option in said.get("anyOf", [said]) if option != {"type": "null"})
+        described["properties"][key] = {**option, **told}
 
 
 class OneKey(Strict):
@@ -112,10 +124,10 @@ Parts = Annotated[list[Part], Field(min_length=1)]
 class FormWords(OutlineWords):
     """A shape, or a combination of shapes and of populations above."""
 
-    members: str | None = None
-    all_of: Parts | None = Field(None, alias="and")
-    any_of: Parts | None = Field(None, alias="or")
-    none_of: Part | None = Field(None, alias="not")
+    members: str | None = Field(None, description="The members of a population above.")
+    all_of: Parts | None = Field(None, alias="and", description="Inside every part.")
+    any_of: Parts | None = Field(None, alias="or", description="Inside at least one part.")
+    none_of: Part | None = Field(None, alias="not", description="Outside the part, inside the parent.")
 
     strangers = MappingProxyType(
         {
@@ -133,11 +145,25 @@ SHAPES = frozenset(info.alias or name for name, info in FormWords.model_fields.i
 
 
 def _settings(function: Callable[..., Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(function, include_extras=True)
+    hints, says = typing.get_type_hints(function, include_extras=True), _parameters(function)
     return {
-        name: (_listed(hints[name]), ... if given.default is given.empty else given.default)
+        name: (
+            _listed(hints[name]),
+            Field(... if given.default is given.empty else given.default, description=says[name]),
+        )
         for name, given in inspect.signature(function).parameters.items()
         if given.kind is given.KEYWORD_ONLY
+    }
+
+
+def _parameters(described: Any) -> dict[str, str]:
+    """Return what a numpydoc docstring says of each parameter."""
+    section = (inspect.getdoc(described) or "").partition("Parameters\n----------\n")[2]
+    entries = re.findall(r"^(\w[\w, ]*) : .*\n((?:    .*\n?)+)", section.partition("\n\n")[0], re.MULTILINE)
+    return {
+        name.strip(): " ".join(words.split()).replace("``", "")
+        for names, words in entries
+        for name in names.split(",")
     }
 
 
@@ -166,7 +192,9 @@ class Shared(Strict):
     least: Annotated[int, Field(ge=2)] = Field(
         200, description="Fewest events to place it on; below, the stored gate."
     )
-    across: Literal["sample", "subject", "run"] = "sample"
+    across: Literal["sample", "subject", "run"] = Field(
+        "sample", description="On whose events it is placed; subject and run are not available yet."
+    )
 
 
 class CutShared(Shared):
@@ -190,12 +218,14 @@ class MethodWords(FormWords):
 
 def _gate_words() -> type[MethodWords]:
     """Return the model of a gate: one shape, one method, or a combination."""
-    cloud = create_model("CloudShared", __base__=Shared, stored=(OutlineWords | None, None))
+    outline = Field(None, description="The outline to fall back to.")
+    cloud = create_model("CloudShared", __base__=Shared, stored=(OutlineWords | None, outline))
     placed: dict[str, Any] = {
         name: (_words(function, CutShared if name in CUTS else cloud) | None, None)
         for name, function in METHODS.items()
     }
-    return create_model("Gate", __base__=MethodWords, **placed)
+    says = "One shape, one method that places a shape, or a combination."
+    return create_model("Gate", __base__=MethodWords, __doc__=says, **placed)
 
 
 GateWords = _gate_words()
@@ -204,13 +234,17 @@ GateWords = _gate_words()
 def _scale_words() -> type[OneKey]:
     words: dict[str, Any] = {}
     for name, kind in TRANSFORMS.items():
-        hints = typing.get_type_hints(kind)
+        hints, says = typing.get_type_hints(kind), _parameters(kind)
         given: dict[str, Any] = {
-            part.name: (hints[part.name], ... if part.default is MISSING else part.default)
+            part.name: (
+                hints[part.name],
+                Field(... if part.default is MISSING else part.default, description=says[part.name]),
+            )
             for part in fields(kind)
         }
-        words[name] = (create_model(name, __base__=Strict, **given) | None, None)
-    return create_model("Scale", __base__=OneKey, **words)
+        about = (inspect.getdoc(kind) or "").partition("\n")[0]
+        words[name] = (create_model(name, __base__=Strict, __doc__=about, **given) | None, None)
+    return create_model("Scale", __base__=OneKey, __doc__="How linear values become an axis.", **words)
 
 
 ScaleWords = _scale_words()
@@ -273,6 +307,13 @@ class ScalingWords(Strict):
 class TemplateWords(Strict):
     """A stored gating template."""
 
+    absent = MappingProxyType(
+        {
+            "template": "write template: 1 as the first line",
+            "compensation": "write compensation: file, none, or the path of a table",
+        }
+    )
+
     template: Literal[1] = Field(description="Version of the format.")
     name: Name
     markers: dict[str, MarkerWords]
@@ -289,4 +330,17 @@ class TemplateWords(Strict):
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a template, for editors."""
     described = TemplateWords.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **described}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_untitled(described)}
+
+
+def _untitled(described: Any) -> Any:
+    """Return a schema without titles, which would be the names of classes."""
+    if isinstance(described, list):
+        return [_untitled(part) for part in described]
+    if not isinstance(described, dict):
+        return described
+    return {
+        key: _untitled(part)
+        for key, part in described.items()
+        if not (key == "title" and isinstance(part, str))
+    }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
-from tregflow.errors import Finding, OutputError, TregflowError, nearest, refuse
+from tregflow import __version__
+from tregflow.binding import Marker
+from tregflow.errors import FileError, Finding, OutputError, TregflowError, nearest, refuse
 from tregflow.gating import Gated, gate
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import sha256, write_whole
@@ -19,13 +22,14 @@ from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storabl
 from tregflow.sample import Channel, Sample
 from tregflow.study import Tube
 from tregflow.template import Template
+from tregflow.transforms import Identity, Transform
+from tregflow.twins import fingerprint
 from tregflow.view import Bound
 
 TRANSIENT = {"E-INTERNAL", "E-WORKER", "E-CHANGED", "E-MISSING", "E-UNREADABLE"}
 """Refusals that say nothing lasting of the file: they are not kept, and the next run tries it again."""
 
-PRINTED = 65_536
-"""Bytes at the beginning, middle and end of DATA that its fingerprint is made of."""
+EMPTY = Finding("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,9 @@ class Job:
         Whether to draw its page.
     accept_changed : bool
         Whether a file whose content changed under its name is gated anew.
+    published : str
+        SHA-256 of the file whose number the last finished run published under this name; empty where
+        it published none.
     """
 
     tube: Tube
@@ -54,6 +61,7 @@ class Job:
     folder: Folder
     plots: bool = True
     accept_changed: bool = False
+    published: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +132,19 @@ def _ended(job: Job) -> Ended:
     outcome, page = _gated(job, parts)
     if _stamp(job.path) != before:
         raise refuse("E-CHANGED", "the file changed while it was being read; is it still being written?")
-    job.folder.draw(job.tube.sample, page)
+    job.folder.draw(job.tube.sample, None)  # a run that is killed here leaves no page of other gates
     job.folder.keep(outcome)
+    job.folder.draw(job.tube.sample, page)
     job.folder.forgive(job.tube.sample)
     return Ended(outcome, why)
 
 
 def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
-    """Return the sample's earlier outcome, unless it is another file's and nobody said that this is right."""
-    old = job.folder.outcome(job.tube.sample)
-    has_numbers = old is not None and old.state != "refused"
-    if old and has_numbers and old.parts.get("file") != parts["file"] and not job.accept_changed:
+    """Return the sample's earlier outcome, unless a number was published of another file and nobody said that this is right."""
+    if job.published not in {"", parts["file"]} and not job.accept_changed:
         raise refuse("E-CHANGED", f"the content is not what was gated as {job.tube.sample} before; if the new file is right, "
                      "run again with --accept-changed")  # fmt: skip
-    return old
+    return job.folder.outcome(job.tube.sample)
 
 
 def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
@@ -145,24 +152,69 @@ def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
     try:
         sample = _read(job)
         evidence = _with_events(evidence, sample)
-        bound = job.template.bind(sample, job.tube.channels)
-        evidence = _bound_evidence(evidence, bound)
         if not job.tube.is_gated:
-            return Outcome(
-                job.tube.sample, "control", parts, evidence, (*sample.findings, *bound.findings)
-            ), None
-        return _counted(job, parts, evidence, bound)
+            return _control(job, parts, evidence, sample), None
+        bound = job.template.bind(sample, job.tube.channels)
+        return _counted(job, parts, _bound_evidence(evidence, bound), bound)
     except TregflowError as error:
         if error.code in TRANSIENT:
             raise
         return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None
 
 
+def _control(job: Job, parts: Mapping[str, str], evidence: Evidence, sample: Sample) -> Outcome:
+    bound, said = bind_control(job.template, sample, job.tube.channels)
+    evidence = _bound_evidence(evidence, bound) if bound else evidence
+    return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *said))
+
+
+def bind_control(
+    template: Template, sample: Sample, named: Mapping[str, str]
+) -> tuple[Bound | None, tuple[Finding, ...]]:
+    """Bind what a control tube has of a template's markers; it need not have them all.
+
+    Parameters
+    ----------
+    template : Template
+        The stored hierarchy.
+    sample : Sample
+        The file.
+    named : mapping of str to str
+        Channels that the sheet names outright, by marker.
+
+    Returns
+    -------
+    bound : Bound or None
+        None where a marker cannot be told from another.
+    findings : tuple of Finding
+        ``N-CONTROL`` where markers are not bound.
+
+    Raises
+    ------
+    FileError
+        What is wrong with the file itself: ``E-SPILL``, ``E-SCALING``.
+    """
+    declared = {marker.name: marker for marker in template.markers}
+    markers = tuple(replace(declared.get(name, Marker(name)), optional=True) for name in template.scales)
+    try:
+        bound = replace(template, markers=markers).bind(sample, named)
+    except FileError as error:
+        if {finding.code for finding in error.findings} != {"E-MARKER"}:
+            raise
+        return None, (
+            Finding("N-CONTROL", f"not bound: {'; '.join(one.sentence for one in error.findings)}"),
+        )
+    missing = [marker.name for marker in markers if marker.name not in bound.channels
+               and not declared.get(marker.name, marker).optional]  # fmt: skip
+    told = f"this control does not have every marker of the template: {', '.join(missing)} not bound"
+    return bound, (*bound.findings, *([Finding("N-CONTROL", told)] if missing else []))
+
+
 def _counted(
     job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound
 ) -> tuple[Outcome, bytes | None]:
     if not len(bound.sample):
-        raise refuse("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number")
+        raise FileError(EMPTY)
     gated = gate(bound, job.template)
     return done(job.tube.sample, parts, evidence, gated), _page(job, gated)
 
@@ -172,7 +224,7 @@ def _page(job: Job, gated: Gated) -> bytes | None:
         return None
     from tregflow.plots import page
 
-    return page(gated, job.tube.sample)
+    return page(gated, job.tube.sample, storable(job.path.name))
 
 
 def _read(job: Job) -> Sample:
@@ -181,34 +233,68 @@ def _read(job: Job) -> Sample:
                     data_set=job.tube.data_set)  # fmt: skip
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    """Return size and time of a file; zeros where there is none."""
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Return what changes when a file does: size, times and place on the disk; nothing where there is none."""
     try:
         status = path.stat()
     except OSError:
-        return 0, 0
-    return status.st_size, status.st_mtime_ns
+        return ()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
 
 
 def _parts(job: Job) -> dict[str, str]:
     """Return the hash of everything that could change the outcome, by what it is."""
-    row = repr((job.tube.file, job.tube.tube, job.tube.data_set, sorted(job.tube.channels.items())))
-    return {"file": _content(job.path), "row: file, tube, data set, channels": hashlib.sha256(row.encode()).hexdigest()[:16],
-            "numpy": np.__version__, **parts_of(job.template)}  # fmt: skip
+    tube = job.tube
+    row = {
+        "file name": tube.file,
+        "tube": tube.tube,
+        "data set": tube.data_set,
+        "channels": sorted(tube.channels.items()),
+    }
+    return {"file": _content(job.path), **{f"row: {name}": _hash(value) for name, value in row.items()},
+            "numpy": np.__version__, "tregflow": __version__, **parts_of(job.template)}  # fmt: skip
+
+
+def _hash(value: object) -> str:
+    return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def _content(path: Path) -> str:
     """Return the SHA-256 of a file that can be read to its end."""
+    refuse_absent(path)
     try:
-        if path.exists() and not path.is_file():
-            raise refuse("E-UNREADABLE", "is a folder, a device or a pipe; name the FCS file itself")
         return sha256(path)
-    except FileNotFoundError:
+    except OSError as error:
+        raise _locked(error) from None
+
+
+def refuse_absent(path: Path) -> None:
+    """Refuse what is no file.
+
+    Parameters
+    ----------
+    path : Path
+        What a row names.
+
+    Raises
+    ------
+    FileError
+        ``E-MISSING``, ``E-UNREADABLE``.
+    """
+    try:
+        is_there, is_file = path.exists(), path.is_file()
+    except OSError as error:
+        raise _locked(error) from None
+    if not is_there:
         raise refuse(
             "E-MISSING", f"there is no such file in {_folder(path)}{nearest(path.name, _beside(path))}"
-        ) from None
-    except OSError as error:
-        raise refuse("E-UNREADABLE", f"the system did not let the file be read: {error.strerror}") from None
+        )
+    if not is_file:
+        raise refuse("E-UNREADABLE", "is a folder, a device or a pipe; name the FCS file itself")
+
+
+def _locked(error: OSError) -> FileError:
+    return refuse("E-UNREADABLE", f"the system did not let the file be read: {error.strerror}")
 
 
 def _folder(path: Path) -> str:
@@ -251,9 +337,17 @@ def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
 
 def _bound_evidence(evidence: Evidence, bound: Bound) -> Evidence:
     names = {marker: bound.sample.names[place] for marker, place in bound.channels.items()}
-    scaling = {marker: _scaling(bound.sample.channels[place]) for marker, place in bound.channels.items()}
+    stored = {marker: _scaling(bound.sample.channels[place]) for marker, place in bound.channels.items()}
+    axes = {marker: _axis(scale) for marker, scale in bound.scales.items()}
     matrix = bound.compensation.source if bound.compensation else "none"
-    return replace(evidence, channels=names, scaling=scaling, compensation=matrix)
+    return replace(evidence, channels=names, stored_values=stored, compensation=matrix, axes=axes)
+
+
+def _axis(scale: Transform) -> str:
+    """Return a scale with its parameters, such as ``logicle T=262144 W=0.5 M=4.5 A=0``."""
+    given = [f"{one.name}={getattr(scale, one.name):g}" for one in fields(cast("Any", scale))]
+    name = "none" if isinstance(scale, Identity) else type(scale).__name__.casefold()
+    return " ".join([name, *given])
 
 
 def _scaling(channel: Channel) -> str:
@@ -263,16 +357,6 @@ def _scaling(channel: Channel) -> str:
     elif channel.stated_gain != 1:
         words.append(f"gain {channel.stated_gain:g} ignored")
     return ", ".join(words)
-
-
-def fingerprint(sample: Sample) -> str:
-    """Return a fingerprint of DATA: its size and three stretches of it."""
-    raw = sample.records.reshape(-1).view(np.uint8) if len(sample) else np.empty(0, np.uint8)
-    middle = max(0, len(raw) // 2 - PRINTED // 2)
-    digest = hashlib.sha256(f"{len(raw)}".encode())
-    for start in (0, middle, max(0, len(raw) - PRINTED)):
-        digest.update(raw[start : start + PRINTED].tobytes())
-    return digest.hexdigest()[:32]
 
 
 def _passing(job: Job, error: TregflowError) -> Outcome:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tregflow.binding import Marker
-from tregflow.document import Document, Mistakes, Trail, checked, fits, unknown_keys
+from tregflow.document import Document, Mistakes, Trail, checked, fits, split_number, unknown_keys
 from tregflow.errors import nearest
 from tregflow.gates import is_cut
 from tregflow.gates.shapes import Ellipse, Interval, Members, Polygon, Rectangle, Shape, from_mapping, parts
@@ -108,10 +108,16 @@ _PIECES: tuple[tuple[str, type[BaseModel], Any], ...] = (
 
 
 def _take_out(content: Any, trail: Trail) -> None:
-    """Take out what stands at a path; a mapping that it leaves empty says nothing any more."""
+    """Take out what stands at a path; a mapping that it leaves empty says nothing any more.
+
+    What a decimal comma split is put together, so that nothing is said of its first half.
+    """
+    meant = split_number(trail, content)
     for part in trail[:-2]:
         content = content[part]
     holder = content[trail[-2]] if trail[:-1] else content
+    if meant:
+        holder[list(holder)[list(holder).index(trail[-1]) - 1]] = float(meant)
     del holder[trail[-1]]
     if trail[:-1] and not holder:
         content[trail[-2]] = None
@@ -332,8 +338,16 @@ class Meaning:
         for name, limit in limits.items():
             if self._check_known(name, ("limits", name), key=True):
                 self._check_limit(name, limit)
-        limits.setdefault(self.measures[0].of, Limit(*DEFAULT_LIMIT))
-        return limits
+        return limits | {self.measures[0].of: self._primary_limit()}
+
+    def _primary_limit(self) -> Limit:
+        """Return the limit of the primary denominator: what is not written is the default."""
+        words = self.words.limits.get(self.measures[0].of)
+        written = words.model_dump(exclude_unset=True) if words else {}
+        refuse = written.get(
+            "refuse_below", min(DEFAULT_LIMIT[0], written.get("review_below", DEFAULT_LIMIT[0]))
+        )
+        return Limit(refuse, written.get("review_below", max(DEFAULT_LIMIT[1], refuse)))
 
     def _check_limit(self, name: str, limit: Limit) -> None:
         primary, trail = self.measures[0], ("limits", name)
@@ -424,7 +438,16 @@ def _flaw(shape: Shape) -> str:
         return _edges_flaw([(shape.low, shape.high)])
     if isinstance(shape, Rectangle):
         return _rectangle_flaw(shape)
+    if isinstance(shape, Polygon):
+        return _polygon_flaw(shape)
     return _ellipse_flaw(shape) if isinstance(shape, Ellipse) else ""
+
+
+def _polygon_flaw(shape: Polygon) -> str:
+    (x0, y0), *others = shape.vertices
+    arms = [(x - x0, y - y0) for x, y in others]
+    is_line = all(ax * by == ay * bx for (ax, ay), (bx, by) in combinations(arms, 2))
+    return "the corners lie on one line, so nothing lies inside" if is_line else ""
 
 
 def _edges_flaw(edges: Iterable[tuple[float, float]]) -> str:

@@ -22,7 +22,7 @@ from tregflow.template import Template
 SCHEMA = 1
 """Version of the outcome format and of every number in it: a change of either changes every key."""
 
-REST = "template: its name, matrix or order of gates"
+REST = "template: name, matrix or order of gates"
 """The part of a key that covers the whole template: what is left where no named part of it changed."""
 
 State = Literal["done", "control", "refused"]
@@ -48,8 +48,10 @@ class Evidence:
         ``$PnN`` by marker.
     compensation : str
         Source of the matrix, or ``none``.
-    scaling : mapping of str to str
-        How stored values of each bound channel became scale values.
+    stored_values : mapping of str to str
+        How stored values of each bound channel became linear.
+    axes : mapping of str to str
+        The scale of each bound channel, with its parameters.
     """
 
     name: str
@@ -59,7 +61,8 @@ class Evidence:
     acquired: str = ""
     channels: Mapping[str, str] = field(default_factory=dict)
     compensation: str = ""
-    scaling: Mapping[str, str] = field(default_factory=dict)
+    stored_values: Mapping[str, str] = field(default_factory=dict)
+    axes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ class Outcome:
 
     def to_bytes(self) -> bytes:
         """Return the outcome as JSON, the same bytes for the same outcome."""
-        return _canonical({"schema": SCHEMA, "key": self.key, **_plain(asdict(self))}, indent=1) + b"\n"
+        body = _plain(asdict(self))
+        seal = hashlib.sha256(_canonical(body)).hexdigest()
+        return _canonical({"schema": SCHEMA, "key": self.key, "seal": seal, **body}, indent=1) + b"\n"
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Outcome:
@@ -132,12 +137,14 @@ class Outcome:
         Raises
         ------
         ValueError
-            If the content is not a whole outcome of this version.
+            If the content is not a whole outcome of this version, as it was written.
         """
         written = json.loads(content)
-        if not isinstance(written, dict) or written.get("schema") != SCHEMA:
+        if not isinstance(written, dict) or written.pop("schema", None) != SCHEMA:
             raise ValueError("not an outcome of this version")
-        key = written.pop("key")
+        key, seal = written.pop("key"), written.pop("seal")
+        if hashlib.sha256(_canonical(written)).hexdigest() != seal:
+            raise ValueError("the outcome was changed after it was written")
         outcome = _outcome(written)
         if outcome.key != key:
             raise ValueError("the key does not fit the outcome")
@@ -175,10 +182,17 @@ def parts_of(template: Template) -> dict[str, str]:
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Return what differs between the parts of two keys, the most telling first."""
+    """Return in sentences what differs between the parts of two keys, the most telling first."""
     names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
     is_told = any(name.startswith("template: ") for name in names if name != REST)
-    return [name for name in names if name != REST or not is_told]
+    return [_sentence(name) for name in names if name != REST or not is_told]
+
+
+def _sentence(part: str) -> str:
+    owner, _, name = part.partition(": ")
+    if name:
+        return f"the {owner}'s {name} changed"
+    return f"the {'version of ' if owner != 'file' else ''}{owner} changed"
 
 
 def _hash(value: Any) -> str:

@@ -3,21 +3,49 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tregflow.batch import told_twice, twins
 from tregflow.errors import Finding, TregflowError
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import located
-from tregflow.job import fingerprint
+from tregflow.job import EMPTY, bind_control, refuse_absent
 from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
+from tregflow.twins import fingerprint, twins
+from tregflow.view import Bound
+
+NAMED = 8
+"""Subjects that one sentence names."""
 
 
-def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> dict[str, tuple[Finding, ...]]:
+@dataclass(frozen=True, slots=True)
+class Rehearsed:
+    """What there is to say before gating.
+
+    Parameters
+    ----------
+    general : tuple of Finding
+        Of the template and the sheet as a whole.
+    said : mapping of str to tuple of Finding
+        Of each file, by sample, in the sheet's order.
+    channels : mapping of str to mapping of str to str
+        ``$PnN`` by marker, by sample; only gated tubes that could be bound.
+    """
+
+    general: tuple[Finding, ...]
+    said: Mapping[str, tuple[Finding, ...]]
+    channels: Mapping[str, Mapping[str, str]]
+
+    @property
+    def troubled(self) -> tuple[str, ...]:
+        """Samples with something to mend or to look at."""
+        return tuple(name for name, said in self.said.items() if any(one.answer != "note" for one in said))
+
+
+def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> Rehearsed:
     """Read, bind and match every file as gating would, and gate none.
 
     Parameters
@@ -31,42 +59,49 @@ def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> dict[str,
 
     Returns
     -------
-    dict of str to tuple of Finding
-        By sample; the template's own under its name, and only where there is something to say.
+    Rehearsed
     """
     seen = {tube.sample: _seen(template, tube, root) for tube in tubes}
     places = {tube.sample: (located(root, tube.file), tube.data_set) for tube in tubes}
     twice = twins({name: one.print for name, one in seen.items() if one.print}, places)
-    found = {template.name: _wide_windows(template)}
-    for name, one in seen.items():
-        found[name] = (*one.said, told_twice(twice[name])) if name in twice else one.said
-    return {name: findings for name, findings in found.items() if findings}
+    lost = _incomparable(tubes)
+    said = {name: (*one.said, *(each[name] for each in (twice, lost) if name in each))
+            for name, one in seen.items()}  # fmt: skip
+    channels = {name: one.channels for name, one in seen.items() if one.channels}
+    return Rehearsed((*_wide_windows(template), *_single_visits(tubes)), said, channels)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What there is to say of one file, and the fingerprint of its events; empty where it has none."""
+    """What there is to say of one file, the fingerprint of its events, and its channels by marker."""
 
     said: tuple[Finding, ...]
     print: str = ""
+    channels: Mapping[str, str] = field(default_factory=dict)
 
 
 def _seen(template: Template, tube: Tube, root: Path) -> _Seen:
     path, scaling = located(root, tube.file), template.scaling
     try:
+        refuse_absent(path)
         sample = read_fcs(path, gain=scaling.gain or "apply", log_on_floats=scaling.log_on_floats == "apply",
                           data_set=tube.data_set)  # fmt: skip
     except TregflowError as error:
         return _Seen(error.findings)
-    return _Seen(_bound(template, tube, sample), fingerprint(sample) if len(sample) else "")
-
-
-def _bound(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, ...]:
+    print_of = fingerprint(sample) if len(sample) else ""
     try:
-        bound = template.bind(sample, tube.channels)
+        said, channels = _bound(template, tube, sample)
     except TregflowError as error:
-        return (*sample.findings, *error.findings)
-    return (*sample.findings, *bound.findings, *_too_few(template, tube, sample))
+        return _Seen((*sample.findings, *error.findings), print_of)
+    return _Seen((*sample.findings, *said, *_too_few(template, tube, sample)), print_of, channels)
+
+
+def _bound(template: Template, tube: Tube, sample: Sample) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
+    """Return what binding has to say; and the channels, where the tube is one to be gated."""
+    if not tube.is_gated:
+        return bind_control(template, sample, tube.channels)[1], {}
+    bound: Bound = template.bind(sample, tube.channels)
+    return bound.findings, {marker: sample.names[place] for marker, place in bound.channels.items()}
 
 
 def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, ...]:
@@ -75,12 +110,36 @@ def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, .
     if not tube.is_gated or len(sample) >= max(limit.review_below, 1):
         return ()
     if not len(sample):
-        return (Finding("E-EMPTY-FILE", "the file holds 0 events; a percentage of nothing is not a number"),)
+        return (EMPTY,)
     code, least = (
         ("E-FEW", limit.refuse_below) if len(sample) < limit.refuse_below else ("F-FEW", limit.review_below)
     )
     return (
         Finding(code, f"the file has {len(sample):,} events in all; {template.primary.of} needs {least:,}"),
+    )
+
+
+def _incomparable(tubes: Sequence[Tube]) -> dict[str, Finding]:
+    """Say which full tubes lack the subject or visit that others have."""
+    full = [tube for tube in tubes if tube.tube == "full"]
+    used = [column for column in ("subject", "visit") if any(getattr(tube, column) for tube in full)]
+    lacking = {tube.sample: [column for column in used if not getattr(tube, column)] for tube in full}
+    return {sample: Finding("N-SHEET", f"the sheet gives no {' and no '.join(columns)}; it is gated, and cannot be compared")
+            for sample, columns in lacking.items() if columns}  # fmt: skip
+
+
+def _single_visits(tubes: Sequence[Tube]) -> tuple[Finding, ...]:
+    """Say which subjects have one visit where others have more."""
+    visits: dict[str, set[str]] = {}
+    for tube in tubes:
+        if tube.tube == "full" and tube.subject and tube.visit:
+            visits.setdefault(tube.subject, set()).add(tube.visit)
+    single = [subject for subject, seen in visits.items() if len(seen) == 1]
+    if not single or len(single) == len(visits):
+        return ()
+    more = f" and {len(single) - NAMED} more" if len(single) > NAMED else ""
+    return (
+        Finding("N-SHEET", f"only one visit of {', '.join(single[:NAMED])}{more}; a comparison needs two"),
     )
 
 
@@ -92,5 +151,5 @@ def _wide_windows(template: Template) -> tuple[Finding, ...]:
         decade = template.scales[population.markers[0]].decade if within else math.nan
         if within and within[1] - within[0] > decade:
             said.append(Finding("N-WINDOW", f"{population.name}: the window {within[0]:g} to {within[1]:g} is "
-                                f"{(within[1] - within[0]) / decade:.1f} decades wide"))  # fmt: skip
+                                f"{(within[1] - within[0]) / decade:.1f} decades wide", template.name))  # fmt: skip
     return tuple(said)

@@ -5,11 +5,13 @@ Rows are ordered by sample name, so that the order of the sheet and of the worke
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tregflow.errors import Finding
+from tregflow.hierarchy import ROOT
 from tregflow.outcome import Outcome, findings_from, storable, summary
 from tregflow.study import Tube
 from tregflow.template import Template
@@ -19,13 +21,13 @@ Pair = tuple[Tube, Outcome]
 
 TREG = ("subject", "visit", "collected", "sample", "run", "measure", "role", "numerator", "denominator", "percent",
         "ci_low", "ci_high", "gate_low", "gate_high", "gate_stability", "verdict", "codes", "decision",
-        "reviewed_by")  # fmt: skip
+        "reviewed_by", "template_sha256", "file_sha256")  # fmt: skip
 """Columns of ``treg.csv``. Those of gate stability and of review are empty until they are computed."""
 
 POPULATIONS = ("sample", "subject", "visit", "run", "population", "path", "parent", "count", "percent_of_parent",
-               "status", "shift", "shift_decades", "reason", "is_reference")  # fmt: skip
+               "status", "gate", "shift", "shift_decades", "reason", "is_reference")  # fmt: skip
 FILES = ("sample", "file", "subject", "visit", "tube", "run", "state", "verdict", "codes", "sentences", "events",
-         "channels", "scaling", "compensation", "sha256")  # fmt: skip
+         "channels", "stored_values", "axes", "compensation", "sha256")  # fmt: skip
 
 
 def paired(tubes: Iterable[Tube], outcomes: Mapping[str, Outcome]) -> tuple[Pair, ...]:
@@ -60,7 +62,8 @@ def file_table(pairs: Sequence[Pair]) -> tuple[list[str], list[Cells]]:
 def _treg_rows(pair: Pair, template: Template) -> Iterator[Cells]:
     tube, outcome = pair
     common: Cells = {"subject": tube.subject, "visit": tube.visit, "collected": tube.collected, "sample": tube.sample,
-                     "run": run_of(tube, outcome), **tube.extra}  # fmt: skip
+                     "run": run_of(tube, outcome), "template_sha256": template.hash,
+                     "file_sha256": outcome.file.sha256, **tube.extra}  # fmt: skip
     for place, measure in enumerate(template.measures):
         told: Mapping[str, Any] = outcome.measures[place] if outcome.measures else {"verdict": "fail"}
         findings = findings_from(told["findings"]) if outcome.measures else outcome.findings
@@ -71,9 +74,16 @@ def _population_rows(pair: Pair, template: Template) -> Iterator[Cells]:
     tube, outcome = pair
     for counted in outcome.populations:
         medians = {f"median_{marker}": value for marker, value in counted["medians"].items()}
-        yield {**tube.extra, **counted, **medians, "sample": tube.sample, "subject": tube.subject, "visit": tube.visit,
+        is_root, gate = counted["population"] == ROOT, outcome.gates.get(counted["population"], {})
+        yield {**tube.extra, **counted, **medians, "status": "" if is_root else counted["status"], "gate": _shape(gate), "sample": tube.sample, "subject": tube.subject, "visit": tube.visit,
                "run": run_of(tube, outcome), "template_sha256": template.hash,
                "file_sha256": outcome.file.sha256}  # fmt: skip
+
+
+def _shape(gate: Mapping[str, Any]) -> str:
+    """Return a placed shape as compact JSON; nothing where there is none."""
+    shape = gate.get("shape")
+    return json.dumps(shape, separators=(",", ":"), ensure_ascii=False) if shape else ""
 
 
 def _file_row(tube: Tube, outcome: Outcome) -> Cells:
@@ -81,8 +91,8 @@ def _file_row(tube: Tube, outcome: Outcome) -> Cells:
     return {**tube.extra, "sample": tube.sample, "file": storable(tube.file), "subject": tube.subject, "visit": tube.visit,
             "tube": tube.tube, "run": run_of(tube, outcome), "state": outcome.state, "verdict": outcome.verdict,
             "codes": summary(said), "sentences": " | ".join(f"{finding.code} {finding.sentence}" for finding in said),
-            "events": file.events, "channels": _listed(file.channels), "scaling": _listed(file.scaling),
-            "compensation": file.compensation, "sha256": file.sha256}  # fmt: skip
+            "events": file.events, "channels": _listed(file.channels), "stored_values": _listed(file.stored_values),
+            "axes": _listed(file.axes), "compensation": file.compensation, "sha256": file.sha256}  # fmt: skip
 
 
 def every_finding(outcome: Outcome) -> tuple[Finding, ...]:

@@ -19,8 +19,23 @@ from tregflow.study import safe, stem
 
 COLUMNS = ("file", "sample", "subject", "visit", "tube", "run", "collected", "day0")
 WORDS = re.compile(r"[^A-Za-z0-9]+")
-VISIT = re.compile(r"(?:w|wk|week|v|visit|d|day|m|month|t)\d{1,3}|baseline|screening|scr|bl", re.IGNORECASE)
+VISIT_WORD = "wk|week|woche|visite?|tag|day|monat|month"
+VISIT = re.compile(rf"(?:w|v|d|m|t|{VISIT_WORD})\d{{1,3}}|baseline|screening|scr|bl", re.IGNORECASE)
+SPLIT_VISIT = re.compile(rf"(?<![A-Za-z])({VISIT_WORD})[ _-]+(\d{{1,3}})(?!\d)", re.IGNORECASE)
 SUBJECT = re.compile(r"(?=.*\d)[A-Za-z]{0,6}\d{1,6}[A-Za-z]?")
+DATE = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])|(?:[0-2]\d|3[01])(?:0[1-9]|1[0-2])(?:19|20)\d\d"
+                  r"|\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")  # fmt: skip
+DATE_PARTS = re.compile(
+    r"(?<!\d)(?:(?:19|20)\d\d[-_.]\d\d?[-_.]\d\d?|\d\d?[-_.]\d\d?[-_.](?:19|20)\d\d)(?!\d)"
+)
+"""A date written as one number, and one written with signs between its parts."""
+RUN = re.compile(r"(?:r|run|batch|lauf)\d{1,4}", re.IGNORECASE)
+"""What a run is called; a word like it that only controls bear is no subject."""
+
+VALUES = 8
+"""Guessed values that one line names."""
+
+CSV = {".csv", ".tsv", ".txt"}
 KINDS = {
     "unstained": "unstained",
     "unst": "unstained",
@@ -52,8 +67,11 @@ def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
     Raises
     ------
     InputError
-        ``E-OUT``: the sheet exists. ``E-MISSING``: no folder, or no FCS file in it.
+        ``E-OUT``: the sheet exists. ``E-USAGE``: it is to be something else than CSV. ``E-MISSING``: no
+        folder, or no FCS file in it.
     """
+    if sheet.suffix.casefold() not in CSV:
+        raise InputError(Finding("E-USAGE", "init writes CSV; name it .csv", str(sheet)))
     if sheet.exists():
         raise InputError(
             Finding("E-OUT", "exists already and is not overwritten; name another with --samples", str(sheet))
@@ -64,6 +82,7 @@ def draft(folder: Path, sheet: Path) -> tuple[int, tuple[Finding, ...]]:
         row, said = _drafted(path, sheet.parent)
         rows += row
         findings += said
+    _unname_runs(rows)
     _tell_apart(rows)
     write_table(sheet, COLUMNS, rows)
     return len(rows), (*findings, *_guessed(rows))
@@ -82,7 +101,7 @@ def _drafted(path: Path, root: Path) -> tuple[list[Row], Sequence[Finding]]:
     try:
         return [_row(path, root, scan_fcs(path))], ()
     except FileError as error:
-        return [{"file": _relative(path, root), "tube": "full"}], error.at(path.name).findings
+        return [_row(path, root)], error.at(path.name).findings
 
 
 def _fcs_files(folder: Path) -> list[Path]:
@@ -105,27 +124,42 @@ def _is_fcs(path: Path) -> bool:
         return False
 
 
-def _row(path: Path, root: Path, scan: Scan) -> Row:
-    words = [word for word in WORDS.split(path.stem) if word]
-    stains = [channel.stain for channel in scan.channels if channel.stain]
+def _row(path: Path, root: Path, scan: Scan | None = None) -> Row:
+    """Return the row that a file's name, and its header where it can be read, suggest."""
+    words = _words(path.stem)
+    stains = [channel.stain for channel in scan.channels if channel.stain] if scan else []
     tube, markers = _tube(path.stem, words, stains), {WORDS.sub("", stain).casefold() for stain in stains}
     visit = next((word for word in words if VISIT.fullmatch(word)), "")
-    subject = next(
-        (
-            word
-            for word in words
-            if SUBJECT.fullmatch(word) and word.casefold() not in {visit.casefold(), *markers}
-        ),
-        "",
-    )
-    run = " ".join(word for word in (scan.keywords.get("$DATE", ""), scan.keywords.get("$CYTSN", "")) if word)
+    keywords = scan.keywords if scan else {}
+    acquired = [keywords.get(name, "").strip() for name in ("$DATE", "$CYTSN")]
     return {
         "file": _relative(path, root),
-        "subject": subject if tube != "reference" else "",
+        "subject": _subject(words, {visit.casefold(), *markers}) if tube != "reference" else "",
         "visit": visit,
         "tube": tube,
-        "run": run,
+        "run": " ".join(word for word in acquired if word),
     }
+
+
+def _words(stem: str) -> list[str]:
+    """Return the words of a name, without dates; ``Woche 12`` is one."""
+    joined = SPLIT_VISIT.sub(r"\1\2", DATE_PARTS.sub(" ", stem))
+    return [word for word in WORDS.split(joined) if word and not DATE.fullmatch(word)]
+
+
+def _subject(words: Sequence[str], others: set[str]) -> str:
+    """Return the word that may name a person: one with letters before a mere number."""
+    found = [word for word in words if SUBJECT.fullmatch(word) and word.casefold() not in others]
+    return min(found, key=str.isdigit, default="")
+
+
+def _unname_runs(rows: Sequence[Row]) -> None:
+    """Leave the subject empty where only controls bear it and it reads like a run."""
+    full = {str(row.get("subject", "")).casefold() for row in rows if row["tube"] == "full"}
+    for row in rows:
+        subject = str(row.get("subject", ""))
+        if RUN.fullmatch(subject) and subject.casefold() not in full:
+            row["subject"] = ""
 
 
 def _tube(stem: str, words: Sequence[str], stains: Iterable[str]) -> str:
@@ -179,7 +213,10 @@ def _guessed(rows: Sequence[Row]) -> list[Finding]:
     said = []
     for column, source in (("subject", "the file name"), ("visit", "the file name"), ("tube", "the file name"),
                            ("run", "date and cytometer in the file")):  # fmt: skip
-        filled = sum(bool(row.get(column)) for row in rows)
-        said.append(Finding("N-GUESSED", f"{column}: guessed from {source} in {filled} of {len(rows)} rows"
-                            + ("" if filled == len(rows) else "; the others are empty")))  # fmt: skip
+        filled = [str(row[column]) for row in rows if row.get(column)]
+        values = list(dict.fromkeys(filled))
+        named = ", ".join(values[:VALUES]) + (" …" if len(values) > VALUES else "")
+        said.append(Finding("N-GUESSED", f"{column}: guessed from {source} in {len(filled)} of {len(rows)} rows"
+                            + (f" ({named})" if filled else "")
+                            + ("" if len(filled) == len(rows) else "; the others are empty")))  # fmt: skip
     return said

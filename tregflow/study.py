@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,15 @@ DATES = ("collected", "day0")
 GATED_TUBES = ("full", "reference")
 TUBES = re.compile(r"full|reference|unstained|(?:fmo|single):\S.*", re.IGNORECASE)
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+LATIN = str.maketrans({
+    "ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae",
+    "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D",
+    "þ": "th", "Þ": "Th", "ı": "i",
+})  # fmt: skip
+"""Letters that are more than a letter and its accent."""
 DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)")
+NEAR = 0.75
+"""Likeness from which on a column's name may be a slip for another."""
 LONGEST = 120
 """Characters of a name that still leave room for a folder and an ending."""
 
@@ -176,6 +185,10 @@ def tubes_from_files(files: Sequence[str]) -> tuple[Tube, ...]:
 
 def _clash(name: str, earlier: str, file: str) -> str:
     hint = "write a sheet with a column sample (tregflow init FOLDER drafts one)"
+    if set(file) & set("*?"):
+        return f"there is no file {file}"
+    if re.search(r"(^|[\\/])\.{0,2}$", file):
+        return f"{file} is a folder; draft a sheet with tregflow init {file}"
     if not name:
         return f"no letter or digit is left of the name of {file}; {hint}"
     return (
@@ -185,13 +198,19 @@ def _clash(name: str, earlier: str, file: str) -> str:
 
 def stem(file: str) -> str:
     """Return a file's name without folder and ending, in characters safe for any file system."""
+    return safe(_bare_stem(file))
+
+
+def _bare_stem(file: str) -> str:
     base = re.split(r"[\\/]", file)[-1]
-    return safe(base[: base.rfind(".")] if "." in base[1:] else base)
+    return base[: base.rfind(".")] if "." in base[1:] else base
 
 
 def safe(word: str) -> str:
-    """Return a word in letters, digits, ``.``, ``_`` and ``-``."""
-    return DEVICES.sub(r"\1_", UNSAFE.sub("-", word).strip("-."), count=1)
+    """Return a word in letters, digits, ``.``, ``_`` and ``-``; accents go, ``ä`` becomes ``ae``."""
+    parted = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", word).translate(LATIN))
+    plain = "".join(letter for letter in parted if not unicodedata.combining(letter))
+    return DEVICES.sub(r"\1_", UNSAFE.sub("-", plain).strip("-."), count=1)
 
 
 class _Sheet:
@@ -200,6 +219,7 @@ class _Sheet:
     def __init__(self, name: str, markers: tuple[str, ...]) -> None:
         self.name, self.markers = name, markers
         self.mistakes: list[Finding] = []
+        self.has_files = True
 
     def add(self, line: int, column: str, sentence: str, code: str = "E-SHEET") -> None:
         where = f"{self.name}:{line}:{column}" if column else f"{self.name}:{line}"
@@ -210,7 +230,8 @@ class _Sheet:
             raise InputError(self.mistakes)
 
     def check_columns(self, columns: Sequence[str]) -> None:
-        if "file" not in columns:
+        self.has_files = "file" in columns
+        if not self.has_files:
             self.add(
                 1, "file", f"there is no column file; the sheet has {', '.join(columns) or 'no columns'}"
             )
@@ -221,7 +242,9 @@ class _Sheet:
                 self._check_marker(column, column.removeprefix("channel:"))
             elif column not in COLUMNS and not column.startswith("x_"):
                 own = f" (your own begin with x_: x_{column})" if column else "; give it a name"
-                self.add(1, column, f'"{column}" is not a column of a sheet{nearest(column, COLUMNS)}{own}')
+                self.add(
+                    1, column, f'"{column}" is not a column of a sheet{nearest(column, _near(column))}{own}'
+                )
 
     def _check_marker(self, column: str, marker: str) -> None:
         if self.markers and marker not in self.markers and not UNSCALED.fullmatch(marker):
@@ -229,7 +252,7 @@ class _Sheet:
             self.add(1, column, said)
 
     def check_row(self, row: Row) -> None:
-        if not row.cells.get("file"):
+        if self.has_files and not row.cells.get("file"):
             self.add(row.line, "file", "is empty; every row names a file")
         self._check_tube(row)
         for column in UNBUILT:
@@ -267,10 +290,25 @@ class _Sheet:
                 )
             earlier = first.setdefault(name.casefold(), row)
             if earlier is not row:
-                said = f"is the same sample as line {earlier.line} ({name})"
+                said = f"is the same sample as line {earlier.line} ({name}{_respelled(earlier, row)})"
                 self.add(
                     row.line, "", f"{said}; tell them apart by run, replicate or sample, or take one out"
                 )
+
+
+def _respelled(one: Row, other: Row) -> str:
+    """Return how two rows of one name are written in the sheet, where that differs."""
+    names = [_base(row, str) for row in (one, other)]
+    if len({name.casefold() for name in names}) == 1 or all(map(str.isascii, names)):
+        return ""
+    return f': "{names[0]}" and "{names[1]}" are the same in the letters of a file name'
+
+
+def _near(word: str) -> list[str]:
+    """Return the columns that a word may be a slip for."""
+    from difflib import SequenceMatcher
+
+    return [known for known in COLUMNS if SequenceMatcher(None, word.casefold(), known).ratio() >= NEAR]
 
 
 def _is_date(word: str) -> bool:
@@ -306,21 +344,24 @@ def _names(rows: Sequence[Row]) -> list[str]:
     for column in ("run", "replicate"):
         bearers = Counter(name.casefold() for name in names)
         for place, row in enumerate(rows):
-            is_shared = bearers[names[place].casefold()] > 1 and not row.cells.get("sample")
+            is_shared = names[place] and bearers[names[place].casefold()] > 1 and not row.cells.get("sample")
             if is_shared and row.cells.get(column):
                 names[place] = f"{names[place]}_{safe(row.cells[column])}"
     return names
 
 
-def _base(row: Row) -> str:
+def _base(row: Row, spell: Callable[[str], str] = safe) -> str:
+    """Return a row's name before run and replicate; empty where a part of it leaves no letter."""
     cells = row.cells
     if cells.get("sample"):
-        return safe(cells["sample"])
-    words = [safe(cells[column]) for column in ("subject", "visit") if cells.get(column)]
+        return spell(cells["sample"])
+    words = [spell(cells[column]) for column in ("subject", "visit") if cells.get(column)]
     if not words:
-        return stem(cells["file"])
+        return spell(_bare_stem(cells["file"]))
     tube = cells.get("tube", "").casefold()
-    return "_".join([*words, safe(cells["tube"])] if tube not in {"", "full"} else words)
+    return (
+        "_".join([*words, spell(cells["tube"])] if tube not in {"", "full"} else words) if all(words) else ""
+    )
 
 
 def _tube(row: Row, name: str) -> Tube:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -17,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from tregflow import binding
 from tregflow.binding import Marker
-from tregflow.compensation import Compensation
+from tregflow.compensation import Compensation, uncovered
 from tregflow.compensation import match as match_spillover
 from tregflow.errors import Finding, refuse
 from tregflow.hierarchy import ROOT, UNSCALED, Gate, Limit, Measure, Population, Scaling, counted, path
 from tregflow.sample import Channel, Sample, Spillover
-from tregflow.transforms import Transform
+from tregflow.transforms import Identity, Transform
 from tregflow.view import Bound
 
 if TYPE_CHECKING:
@@ -175,10 +176,20 @@ class Template:
         """
         compensating = self.compensation != "none"
         channels, found = binding.match(self._needed(), sample, named, compensating=compensating)
-        scaled = _scaled(sample, channels, self.scaling)
         compensation = _unmixed(sample, channels, self.compensation) if compensating else None
-        said = (*found, *scaled, *(compensation.findings if compensation else ()))
-        return Bound(sample, channels, {name: self.scales[name] for name in channels}, compensation, said)
+        scaled = _scaled(sample, _used(sample, channels, compensation), self.scaling)
+        mixed = self._mixed(sample, channels, compensation) if compensation else ()
+        scales = {name: self.scales[name] for name in channels}
+        return Bound(sample, channels, scales, compensation, (*found, *scaled, *mixed))
+
+    def _mixed(
+        self, sample: Sample, channels: Mapping[str, int], compensation: Compensation
+    ) -> tuple[Finding, ...]:
+        """Return what is to be said of a matrix, and of what it leaves out."""
+        scaled = {
+            name: place for name, place in channels.items() if not isinstance(self.scales[name], Identity)
+        }
+        return (*compensation.findings, *uncovered(compensation, sample, scaled))
 
     def _needed(self) -> list[Marker]:
         declared = {marker.name: marker for marker in self.markers}
@@ -208,26 +219,36 @@ def _unmixed(sample: Sample, channels: Mapping[str, int], asked: str | Spillover
     return match_spillover(spillover, sample)
 
 
-def _scaled(sample: Sample, channels: Mapping[str, int], scaling: Scaling) -> list[Finding]:
-    """Return what is to be said of amplifiers that a file leaves open."""
+def _scaled(sample: Sample, names: Mapping[int, str], scaling: Scaling) -> list[Finding]:
+    """Return what is to be said of amplifiers that a file leaves open; `names` are of every channel used."""
     findings = []
-    for name, place in channels.items():
+    for place, name in names.items():
         channel = sample.channels[place]
-        if channel.stated_gain != 1 and scaling.gain is None:
-            findings.append(
-                Finding(
-                    "F-GAIN",
-                    f"{name} ({channel.name}) has gain {channel.stated_gain:g}, which was "
-                    "divided out; write scaling: {gain: apply} or {gain: ignore} in the template",
-                )
+        if math.isnan(channel.stated_gain):
+            raise refuse(
+                "E-SCALING", f"the gain ($PnG) of {name} is no number above 0; export the file again"
             )
+        if channel.gain != 1 and scaling.gain is None:
+            told = f"{name} has gain {channel.gain:g}, which was divided out; write scaling: {{gain: apply}} or {{gain: ignore}}"
+            findings.append(Finding("F-GAIN", f"{told} in the template"))
         if channel.stated_decades and not channel.decades:
             findings.append(_log_unapplied(name, channel, scaling))
     return findings
 
 
+def _used(sample: Sample, channels: Mapping[str, int], compensation: Compensation | None) -> dict[int, str]:
+    """Return every channel that a gate's value is made from, named by marker and detector."""
+    mixed = (
+        compensation.detectors
+        if compensation and set(compensation.detectors) & set(channels.values())
+        else ()
+    )
+    names = {place: sample.names[place] for place in mixed}
+    return names | {place: f"{name} ({sample.names[place]})" for name, place in channels.items()}
+
+
 def _log_unapplied(name: str, channel: Channel, scaling: Scaling) -> Finding:
-    seen = f"{name} ({channel.name}) holds floating-point values and claims {channel.stated_decades:g} log decades"
+    seen = f"{name} holds floating-point values and claims {channel.stated_decades:g} log decades"
     if scaling.log_on_floats == "refuse":
         raise refuse(
             "E-SCALING",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from tregflow.batch import Batch
     from tregflow.job import Ended
     from tregflow.outcome import Outcome
+    from tregflow.rehearsal import Rehearsed
     from tregflow.results import Pair
     from tregflow.study import Tube
+    from tregflow.template import Template
 
 COLOURS = {
     "pass": "green",
@@ -68,6 +71,97 @@ def say_findings(where: str, findings: Iterable[Finding], *, notes: bool = False
             out.print(Text("  ") + _line(finding.at(where)))
 
 
+def titled(sample: str, file: str) -> str:
+    """Return a sample's name, with its file's where that is another."""
+    name = re.split(r"[\\/]", file)[-1]
+    return sample if PurePath(name).stem.casefold() == sample.casefold() else f"{sample} ({name})"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 file``, ``2 files``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return as many words as one line names, and how many more there are."""
+    more = f" and {len(words) - NAMED} more" if len(words) > NAMED else ""
+    return shown(", ".join(words[:NAMED])) + more
+
+
+def show_inputs(template: Template, path: Path, sheet: Path | None, rows: int) -> None:
+    """Print which template and which sheet are used."""
+    source = f"{shown(str(sheet))}, {counted(rows, 'row')}" if sheet else f"{counted(rows, 'file')} named"
+    out.print(
+        Text(
+            f"{source}; template {shown(str(path))} ({shown(template.name)}, sha256 {template.hash[:8]})",
+            "dim",
+        )
+    )
+
+
+def show_check(found: Rehearsed, tubes: Sequence[Tube], command: str) -> None:
+    """Print what there is to say before gating, how markers are bound, and what to do next."""
+    titles = {tube.sample: titled(tube.sample, tube.file) for tube in tubes}
+    say_findings("", found.general, notes=True)
+    _show_grouped(found.said, titles)
+    for marker, words in _bindings(found.channels, titles).items():
+        out.print(Text(f"{shown(marker)} = {shown(words)}", "dim"))
+    ready, troubled = len(tubes) - len(found.troubled), len(found.troubled)
+    if troubled:
+        out.print(f"{counted(len(tubes), 'file')}: {troubled} with something to mend, {ready} ready to gate")
+        out.print("Next: tregflow explain CODE says what a code means; mend what is named and check again. Gating now gates the "
+                  f"others: {shown(command)}")  # fmt: skip
+    else:
+        out.print(
+            f"{counted(len(tubes), 'file')} {'is' if ready == 1 else 'are'} ready to gate\nNext: {shown(command)}"
+        )
+
+
+def _show_grouped(said: Mapping[str, Sequence[Finding]], titles: Mapping[str, str]) -> None:
+    """Print findings, those that several files share in one line."""
+    groups: dict[Finding, list[str]] = {}
+    for sample, findings in said.items():
+        for finding in dict.fromkeys(findings):
+            groups.setdefault(finding, []).append(sample)
+    for finding, samples in groups.items():
+        if len(samples) == 1:
+            say_findings(titles[samples[0]], [finding], notes=True)
+        else:
+            where = f"in {_which(samples, titles)}: {finding.sentence}"
+            out.print(Text.assemble("  ", (finding.code, COLOURS[finding.answer]), "  ", shown(where)))
+
+
+def _which(samples: Sequence[str], titles: Mapping[str, str]) -> str:
+    if len(samples) == len(titles):
+        return "the 1 file" if len(titles) == 1 else f"all {len(titles):,} files"
+    return f"{counted(len(samples), 'file')} ({listed([titles[sample] for sample in samples])})"
+
+
+def _bindings(channels: Mapping[str, Mapping[str, str]], titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the channel of each marker in words; markers alike in all files share an entry."""
+    used: dict[str, dict[str, list[str]]] = {}
+    for sample, names in channels.items():
+        for marker, name in _renamed(names):
+            used.setdefault(marker, {}).setdefault(name, []).append(sample)
+    alike = [(marker, name) for marker, found in used.items() for name, samples in found.items()
+             if len(samples) == len(channels)]  # fmt: skip
+    words = {marker: "; ".join(f"{name} in {_which(samples, titles)}" for name, samples in found.items())
+             for marker, found in used.items() if marker not in dict(alike)}  # fmt: skip
+    if alike:
+        *first, (marker, name) = alike
+        key = "".join(f"{one} = {other}, " for one, other in first) + marker
+        words = {
+            key: f"{name} in {'all ' if len(channels) > 1 else ''}{counted(len(channels), 'gated file')}",
+            **words,
+        }
+    return words
+
+
+def _renamed(names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the markers whose channel is not simply called so."""
+    return [(marker, name) for marker, name in names.items() if marker != name]
+
+
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[Ended], None]]:
     """Show a bar on a terminal while files end; nothing elsewhere."""
@@ -81,7 +175,10 @@ def progress(total: int) -> Iterator[Callable[[Ended], None]]:
 def show_batch(batch: Batch, folder: Path, primary: str) -> None:
     """Print the percentages, what was refused or flagged, and what to do next."""
     gated = [pair for pair in batch.pairs if pair[0].tube == "full"]
-    _print_whole(_percentages(gated[:LONGEST], primary))
+    if gated:
+        _print_whole(_percentages(gated[:LONGEST], primary))
+    else:
+        out.print("There is no full tube in the sheet, so there is no percentage to show.")
     if len(gated) > LONGEST:
         out.print(f"… and {len(gated) - LONGEST} more in {shown(str(folder / 'treg.csv'))}")
     _show_trouble(batch.pairs)
@@ -95,10 +192,13 @@ def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
     for word, (tube, ended) in zip(words, plans, strict=True):
         said = ended.why or [finding.sentence for finding in ended.outcome.findings if word == "refuse"]
         out.print(
-            Text.assemble(f"{word}  {tube.sample}  ", (shown("; ".join(said) or "nothing changed"), "dim"))
+            Text.assemble(
+                f"{word}  {shown(titled(tube.sample, tube.file))}  ",
+                (shown("; ".join(said) or "nothing changed"), "dim"),
+            )
         )
     counts = ", ".join(f"{words.count(word)} {told}" for word, told in PLANNED.items() if word in words)
-    out.print(f"{len(plans)} files: {counts}; nothing was written")
+    out.print(f"{counted(len(plans), 'file')}: {counts}; nothing was written")
 
 
 def _planned(ended: Ended) -> str:
@@ -173,24 +273,18 @@ def _show_trouble(pairs: Sequence[Pair]) -> None:
     if troubled:
         out.print(Text("\nTo look at", "bold"))
     for tube, outcome in troubled:
-        is_named_so = PurePath(outcome.file.name).stem.casefold() == tube.sample.casefold()
-        where = tube.sample if is_named_so else f"{tube.sample} ({outcome.file.name})"
-        say_findings(where, every_finding(outcome))
+        say_findings(titled(tube.sample, outcome.file.name), every_finding(outcome))
 
 
 def _show_changes(batch: Batch) -> None:
     if batch.kept:
-        told = f"{len(batch.kept)} of {len(batch.pairs)} files had an outcome that still holds; they were not gated again"
+        told = f"kept without gating again, as nothing changed: {len(batch.kept)} of {counted(len(batch.pairs), 'file')}"
         out.print(Text(f"\n{told}", "dim"))
+    titles = {tube.sample: titled(tube.sample, outcome.file.name) for tube, outcome in batch.pairs}
     for sample, why in sorted(batch.again.items()):
-        out.print(Text(f"{sample} was gated again: {shown('; '.join(why))}", "dim"))
+        out.print(Text(f"{shown(titles[sample])} was gated again: {shown('; '.join(why))}", "dim"))
     if batch.strangers:
-        more = f" and {len(batch.strangers) - NAMED} more" if len(batch.strangers) > NAMED else ""
-        out.print(
-            Text(
-                f"not in this sheet, and left alone: {shown(', '.join(batch.strangers[:NAMED]))}{more}", "dim"
-            )
-        )
+        out.print(Text(f"not in this sheet, and left alone: {listed(batch.strangers)}", "dim"))
 
 
 def _show_next(batch: Batch, folder: Path) -> None:
@@ -199,14 +293,26 @@ def _show_next(batch: Batch, folder: Path) -> None:
         f"{sum(outcome.state == state for outcome in outcomes)} {state}"
         for state in ("done", "control", "refused")
     ]
-    has_plots = (folder / "plots").is_dir()
-    out.print(f"\n{len(outcomes)} files: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, populations.csv, "
-              "files.csv" + (", plots/" if has_plots else ""))  # fmt: skip
-    if batch.status:
+    pages = {one.sample for one in outcomes if (folder / "plots" / f"{one.sample}.png").is_file()}
+    out.print(f"\n{counted(len(outcomes), 'file')}: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, "
+              "populations.csv, files.csv" + (", plots/" if pages else ""))  # fmt: skip
+    refused = [outcome for outcome in outcomes if _is_refused(outcome)]
+    flagged = [one.sample for one in outcomes if not one.is_clean and not _is_refused(one)]
+    if refused:
         out.print("Next: tregflow explain CODE says what a code means; mend what was refused and run the same command "
                   "again, only what changed is gated anew.")  # fmt: skip
-    elif has_plots:
+    if flagged:
+        where = [f"plots/{sample}.png" if sample in pages else sample for sample in flagged]
+        hint = "" if pages >= set(flagged) else "; run without --no-plots to draw every page"
+        out.print(f"{'Also' if refused else 'Next'}: {len(flagged)} to look at: {listed(where)}{hint}. "
+                  "tregflow explain CODE says what a code means.")  # fmt: skip
+    if pages and not refused and not flagged:
         out.print("Next: look at the plots, a page per sample.")
+
+
+def _is_refused(outcome: Outcome) -> bool:
+    said = [finding for finding in outcome.findings if finding.answer == "refuse"]
+    return bool(said) or any(measure["verdict"] == "fail" for measure in outcome.measures)
 
 
 def _line(finding: Finding) -> Text:

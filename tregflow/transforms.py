@@ -270,7 +270,9 @@ class _Curve:
         size = np.abs(x)
         near = np.minimum(size, self.largest)
         place = np.arcsinh(near / self.bend) / self.step
-        cell = np.fmin(place, self.CELLS - 1).astype(np.intp)  # what is not a number stays none, through place
+        cell = np.fmin(place, self.CELLS - 1).astype(
+            np.intp
+        )  # what is not a number stays none, through place
         y = self._halley(self.table[cell] + (place - cell) * self.rise[cell], near)
         beyond = size > self.largest
         if beyond.any():

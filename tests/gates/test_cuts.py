@@ -65,6 +65,15 @@ class TestValley:
         ):
             valley(drawn(20_000, *TWO), within=(0.8, 0.9))
 
+    def test_window_on_the_flank_of_the_higher_peak(self):
+        events = drawn(4_000, (0.9, 0.30, 0.08), (0.1, 0.70, 0.05))
+        with pytest.raises(GateError) as error:
+            valley(events, within=(0.31, 0.36))
+        assert str(error.value) == (
+            "between 0.31 and 0.36 the density of 4,000 events does not fall below the lower of the peaks "
+            "around it (0.28, 0.70)"
+        )
+
     def test_few_events_are_as_good_as_many(self):
         many = cut(valley(drawn(300_000, *TWO)))
         few = [cut(valley(drawn(500, *TWO, seed=seed))) for seed in range(20)]

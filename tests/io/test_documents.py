@@ -194,6 +194,28 @@ def test_what_is_not_yaml_has_a_place(write, text):
     assert all(said.startswith("E-YAML  t.yaml:") for said in refused(write(text)))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb\nc: 2\n", "E-YAML  t.yaml:3:1  a colon is missing before this place"),
+        ("a:\n\tb: 1\n", "E-YAML  t.yaml:2:1  a tab; indent with blanks"),
+        ("FCS3.1    ", "E-YAML  t.yaml  is an FCS file, not a template"),
+        (
+            "file,subject\na.fcs,1\n",
+            "E-YAML  t.yaml  is empty or is not a list of keys with values; is it the sample sheet? --template is the YAML",
+        ),
+        (
+            "file;channel:CD25\na.fcs;FL1-A\n",
+            "E-YAML  t.yaml  is empty or is not a list of keys with values; is it the sample sheet? --template is the YAML",
+        ),
+        ("just words\n", "E-YAML  t.yaml  is empty or is not a list of keys with values"),
+        ("[a, b]\n", "E-YAML  t.yaml  is empty or is not a list of keys with values"),
+    ],
+)
+def test_what_is_no_template_is_said_in_words(write, text, said):
+    assert refused(write(text)) == [said]
+
+
 @pytest.mark.parametrize("text", ["a: \x01\n", "a: \x00b\n", "\x1b[0m"])
 def test_control_characters_are_refused(write, text):
     assert refused(write(text))[0].startswith("E-YAML  t.yaml  ")

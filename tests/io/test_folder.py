@@ -184,3 +184,15 @@ class TestContents:
         with pytest.raises(OutputError, match="no space left"):
             folder.publish({"treg.csv": b"a", "run.json": b"b"})
         assert not list(folder.path.iterdir())
+
+
+class TestPublished:
+    def test_what_the_last_finished_run_says(self, tmp_path):
+        (tmp_path / "run.json").write_text('{"published": {"A": "1f"}}')
+        assert Folder(tmp_path).published() == {"A": "1f"}
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"published": 3}', "null"])
+    def test_nothing_before_a_run_has_ended(self, tmp_path, content):
+        assert Folder(tmp_path).published() == {}
+        (tmp_path / "run.json").write_text(content)
+        assert Folder(tmp_path).published() == {}

@@ -30,10 +30,12 @@ def write(tmp_path):
 
 @pytest.fixture
 def workbook(tmp_path):
-    def written(rows, name: str = "samples.xlsx"):
+    def written(rows, name: str = "samples.xlsx", *, first: str | None = None, others=()):
         book = xlsxwriter.Workbook(str(tmp_path / name))
         day = book.add_format({"num_format": "yyyy-mm-dd"})
-        page = book.add_worksheet()
+        page = book.add_worksheet(first)
+        for other in others:
+            book.add_worksheet(other).write(0, 0, "file")
         for line, cells in enumerate(rows):
             for place, cell in enumerate(cells):
                 if isinstance(cell, dt.date):
@@ -126,7 +128,8 @@ def test_a_table_that_is_not_there(tmp_path, name):
 
 
 def test_a_folder_is_no_table(tmp_path):
-    assert refused(read_table, tmp_path).startswith("E-UNREADABLE")
+    said = f"E-UNREADABLE  {tmp_path.name}  is a folder; name the sheet in it"
+    assert refused(read_table, tmp_path) == said
 
 
 # ------------------------------------------------------------------------------------ decimal comma
@@ -182,6 +185,20 @@ def test_an_empty_workbook(workbook):
     assert refused(read_table, workbook([])) == "E-TABLE  samples.xlsx  is empty"
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([], 'E-TABLE  samples.xlsx  worksheet "Lies mich" is empty'),
+     ([["Bitte lesen"]], 'E-SHEET  samples.xlsx  worksheet "Lies mich" has a header and no rows')],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("others", "rest"),
+    [(["Proben"], "the other is Proben"), (["Proben", "Alt"], "the others are Proben, Alt")],
+)
+def test_of_several_worksheets_it_is_said_which_was_read(workbook, rows, said, others, rest):
+    path = workbook(rows, first="Lies mich", others=others)
+    assert refused(read_sheet, path, MARKERS) == f"{said}; the first worksheet is read, {rest}"
+
+
 # ------------------------------------------------------------------------------------------- sheets
 
 
@@ -224,7 +241,8 @@ def test_a_matrix_with_and_without_names_of_rows(write, text):
 
 def test_a_matrix_with_decimal_commas(write):
     path = write("FL1-A;FL2-A\n1;0,1\n0;1\n", "m.csv")
-    assert "if the comma is a decimal comma" in refused(read_spillover, path)
+    said = 'E-SPILL  m.csv:2:FL2-A  "0,1" is not a number; if the comma is a decimal comma, write it with a point'
+    assert refused(read_spillover, path) == said
     assert read_spillover(path, decimal=",").matrix[0, 1] == 0.1
 
 

@@ -5,8 +5,8 @@ which order events came, so neither do the cuts. Its bins are finer than its ker
 grows when events are few: at 500 events and at 300,000 a cut means the same place.
 
 A peak is a population only if it stands out of its surroundings by a share of its own height, if
-counting alone would not raise it, and if enough events lie under it. Every catastrophe of the
-peers' valley gates was a wiggle that one of these three would have refused.
+counting alone would not raise it, and if enough events lie under it. Without these three a wiggle
+of the histogram counts as a population.
 """
 
 from __future__ import annotations
@@ -314,8 +314,25 @@ def _no_valley(seen: Density, tops: Sequence[int], within: Range | None, events:
         return f"no peak among {events}, a valley{where} needs two"
     if len(tops) == 1:
         return f"one peak, at {seen.at(tops[0]):.2f}, among {events}, a valley{where} needs two"
-    places = ", ".join(f"{seen.at(top):.2f}" for top in tops)
-    return f"no valley{where} among {events}: the peaks lie at {places}"
+    return _no_fall(seen, tops, within, events) if within else f"no valley among {events}"
+
+
+def _no_fall(seen: Density, tops: Sequence[int], within: Range, events: str) -> str:
+    """Return why a window holds no valley: it lies beside all peaks, or on the flank of one."""
+    low, high = within
+    around = [
+        (seen.at(left), seen.at(right))
+        for left, right in pairwise(tops)
+        if high >= seen.at(left) and low <= seen.at(right)
+    ]
+    if not around:
+        places = ", ".join(f"{seen.at(top):.2f}" for top in tops)
+        return f"no valley between {low:.2f} and {high:.2f} among {events}: the peaks lie at {places}"
+    places = ", ".join(f"{place:.2f}" for place in sorted({place for pair in around for place in pair}))
+    return (
+        f"between {low:.2f} and {high:.2f} the density of {events} does not fall below the lower of the peaks "
+        f"around it ({places})"
+    )
 
 
 def tail(points: Values, *, sd: Positive = 4, within: Range | None = None) -> Found:

@@ -304,6 +304,13 @@ def named(shape: Shape | None) -> tuple[str, ...]:
     return tuple(name for part in parts(shape) for name in named(part))
 
 
+def negated(shape: Shape | None) -> tuple[str, ...]:
+    """Return the populations that a shape leaves out somewhere."""
+    if isinstance(shape, Not):
+        return named(shape.part)
+    return tuple(name for part in parts(shape) for name in negated(part))
+
+
 def parts(shape: Shape | None) -> tuple[Shape, ...]:
     """Return what a combination combines."""
     if isinstance(shape, (And, Or)):

@@ -50,6 +50,12 @@ WORDS = {
     "Null": None,
     "NULL": None,
 }
+PROBLEMS = {
+    "could not find expected ':'": "a colon is missing before this place",
+    "'\\t' that cannot start any token": "a tab; indent with blanks",
+}
+"""What to say where YAML cannot be split, by what its reader says."""
+
 ENDLESS = re.compile(r"([-+]?)\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -106,18 +112,31 @@ def read_yaml(path: Path) -> Document:
     InputError
         ``E-YAML``: what cannot be read any further. ``E-MISSING``, ``E-UNREADABLE``.
     """
-    reader = _Reader(path.name)
+    reader, text = _Reader(path.name), _text(path)
+    hint = "; is it the sample sheet? --template is the YAML" if _is_tabular(text) else ""
     try:
-        content = reader.document(YAML(typ="rt").parse(_text(path)))
+        content = reader.document(YAML(typ="rt").parse(text))
     except MarkedYAMLError as error:
-        reader.note(error.problem_mark, f"{error.problem or error.context}")
+        reader.note(error.problem_mark, _in_words(f"{error.problem or error.context}") + hint)
     except YAMLError as error:
-        reader.note(None, str(error).partition("\n")[0])
+        reader.note(None, str(error).partition("\n")[0] + hint)
     else:
         if isinstance(content, dict):
             return Document(content, Places(path.name, reader.values, reader.keys), tuple(reader.found))
-        reader.note(None, "is empty or is not a list of keys with values")
+        reader.note(None, f"is empty or is not a list of keys with values{hint}")
     raise InputError(reader.found)
+
+
+def _in_words(problem: str) -> str:
+    """Return what a reader of YAML found, as a person would say it."""
+    return next((words for sign, words in PROBLEMS.items() if sign in problem), problem)
+
+
+def _is_tabular(text: str) -> bool:
+    """Whether a text begins as a table does, not as keys with values."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    is_listed = first.count(",") or first.count(";")
+    return bool(is_listed) and not re.search(r":(\s|$)", first) and first[0] not in "#%[{-&*!"
 
 
 def _text(path: Path) -> str:
@@ -128,6 +147,8 @@ def _text(path: Path) -> str:
         raise InputError(Finding("E-MISSING", said, path.name)) from None
     except OSError as error:
         raise InputError(Finding("E-UNREADABLE", str(error.strerror), path.name)) from None
+    if content.startswith(b"FCS"):
+        raise InputError(Finding("E-YAML", "is an FCS file, not a template", path.name))
     if len(content) > LARGEST:
         said = f"has {len(content):,} bytes; a template has at most {LARGEST:,}"
         raise InputError(Finding("E-YAML", said, path.name))

@@ -13,7 +13,6 @@ from unicodedata import normalize
 
 from tregflow.errors import Finding, OutputError
 
-
 PART = ".part"
 """How a file that is being written ends; its name begins with a dot."""
 

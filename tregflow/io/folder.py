@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,9 +102,10 @@ class Folder:
     def outcome(self, sample: str) -> Outcome | None:
         """Return a sample's outcome; None if there is none, or none of this version."""
         try:
-            return Outcome.from_bytes(self._outcome_path(sample).read_bytes())
+            outcome = Outcome.from_bytes(self._outcome_path(sample).read_bytes())
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        return outcome if outcome.sample == sample else None  # where a file system takes a for A
 
     def keep(self, outcome: Outcome) -> None:
         """Write one outcome."""
@@ -119,6 +121,14 @@ class Folder:
     def forgive(self, sample: str) -> None:
         """Take away the traceback of a fault that is over."""
         _remove(self.fault_path(sample))
+
+    def published(self) -> dict[str, str]:
+        """Return the SHA-256 of the file that each published number is of, by sample; none before a run has ended."""
+        try:
+            held = json.loads((self.path / RECORD).read_bytes())["published"]
+            return {str(sample): str(sha) for sample, sha in held.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
 
     def publish(self, files: Mapping[str, bytes]) -> None:
         """Write tables and record, none of them before there was room for all."""

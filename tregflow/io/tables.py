@@ -67,10 +67,12 @@ def read_table(path: Path, *, decimal: str = ".") -> Table:
     InputError
         ``E-MISSING``, ``E-UNREADABLE``, ``E-TABLE``.
     """
-    lines = _sheet_lines(path) if path.suffix.casefold() == ".xlsx" else _text_lines(path)
+    if path.is_dir():
+        raise InputError(Finding("E-UNREADABLE", "is a folder; name the sheet in it", path.name))
+    lines = _sheet_lines(path) if _is_workbook(path) else _text_lines(path)
     filled = [(number, cells) for number, cells in lines if any(cell.strip() for cell in cells)]
     if not filled:
-        raise InputError(Finding("E-TABLE", "is empty", path.name))
+        raise InputError(Finding("E-TABLE", _told(path, "is empty"), path.name))
     columns = _columns(filled[0][1])
     rows = [_row(number, cells, columns, path.name) for number, cells in filled[1:]]
     return Table(path.name, columns, tuple(_pointed(row) if decimal == "," else row for row in rows))
@@ -99,7 +101,7 @@ def read_sheet(path: Path, markers: Iterable[str], *, decimal: str = ".") -> tup
     """
     table = read_table(path)
     if not table.rows:
-        raise InputError(Finding("E-SHEET", "has a header and no rows", path.name))
+        raise InputError(Finding("E-SHEET", _told(path, "has a header and no rows"), path.name))
     own = [column for column in table.columns if column in NUMBERS or column.startswith("x_")]
     rows = [_pointed(row, own) for row in table.rows] if decimal == "," else table.rows
     return tubes_from_rows(rows, table.columns, table.name, markers)
@@ -219,6 +221,23 @@ def _delimiter(text: str) -> str:
     return max(DELIMITERS, key=re.sub(r'"[^"]*"', "", header).count)
 
 
+def _is_workbook(path: Path) -> bool:
+    return path.suffix.casefold() == ".xlsx"
+
+
+def _told(path: Path, sentence: str) -> str:
+    """Return a sentence about a table; of a workbook with several worksheets it says which was read."""
+    if not _is_workbook(path):
+        return sentence
+    from python_calamine import CalamineWorkbook
+
+    first, *others = CalamineWorkbook.from_path(path).sheet_names
+    if not others:
+        return sentence
+    rest = f"the others are {', '.join(others)}" if len(others) > 1 else f"the other is {others[0]}"
+    return f'worksheet "{first}" {sentence}; the first worksheet is read, {rest}'
+
+
 def _sheet_lines(path: Path) -> list[tuple[int, list[str]]]:
     from python_calamine import CalamineError, CalamineWorkbook
 
@@ -285,7 +304,7 @@ def _number(row: Row, column: str, name: str) -> float:
     cell = row.cells.get(column, "")
     if _is_number(cell):
         return float(cell)
-    hint = "; if the comma is a decimal comma, say --decimal ," if "," in cell else ""
+    hint = "; if the comma is a decimal comma, write it with a point" if "," in cell else ""
     raise InputError(Finding("E-SPILL", f'"{cell}" is not a number{hint}', f"{name}:{row.line}:{column}"))
 
 

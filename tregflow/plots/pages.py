@@ -40,7 +40,7 @@ LEGEND = (
 ALL = "all of them in colour over the parent's events in grey (histograms: each as high as fits)"
 
 
-def page(gated: Gated, title: str) -> bytes:
+def page(gated: Gated, title: str, file: str = "") -> bytes:
     """Draw the page of one sample.
 
     Parameters
@@ -49,6 +49,8 @@ def page(gated: Gated, title: str) -> bytes:
         The file.
     title : str
         What the sample is called.
+    file : str, optional
+        The file's name.
 
     Returns
     -------
@@ -60,7 +62,7 @@ def page(gated: Gated, title: str) -> bytes:
     rows, small = _rows(shown, columns), _rows(backgates(gated, shown), SMALL_COLUMNS)
     heights = [_height(row, side) for row in rows]
     paper = Paper(WIDTH, HEADER + sum(heights) + _small_height(len(small)) + FOOTER)
-    _paint_header(paper, header(gated, title))
+    _paint_header(paper, header(gated, title, file))
     for row, top in zip(rows, accumulate([HEADER, *heights]), strict=False):
         for left, panel in zip(_lefts(columns), row, strict=False):
             paint_panel(paper, panel, left, top, side)
@@ -101,9 +103,10 @@ def _paint_backgates(paper: Paper, rows: Sequence[Sequence[Backgate]], top: int,
 
 def _paint_header(paper: Paper, said: Header) -> None:
     paper.text(EDGE, 42, shortened(said.title, 430, 18, bold=True), size=18, bold=True)
-    paper.text(EDGE, 64, shortened(said.template, 430, 9), size=9, colour=FAINT)
+    paper.text(EDGE, 60, shortened(said.file, 430, 9), size=9, colour=FAINT)
+    paper.text(EDGE, 74, shortened(said.template, 430, 9), size=9, colour=FAINT)
     if said.notes:
-        paper.text(EDGE, 84, shortened("notes: " + ", ".join(said.notes), 430, 8.5), size=8.5, colour=FAINT)
+        paper.text(EDGE, 89, shortened("notes: " + ", ".join(said.notes), 430, 8.5), size=8.5, colour=FAINT)
     paper.text(480, 30, shortened(said.measure, 230, 10, bold=True), size=10, bold=True)
     paper.text(480, 64, said.percent, size=24, bold=True)
     paper.text(480, 84, shortened(said.count, 230, 9), size=9)

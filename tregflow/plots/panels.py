@@ -126,8 +126,8 @@ class Header:
 
     Parameters
     ----------
-    title, template : str
-        The sample; the template's name, hash and the file's events.
+    title, file, template : str
+        The sample; its file with its events; the template with its hash.
     measure, percent, count : str
         The primary measure, its percent, and events of events.
     verdict : str
@@ -139,6 +139,7 @@ class Header:
     """
 
     title: str
+    file: str
     template: str
     measure: str
     percent: str
@@ -148,7 +149,7 @@ class Header:
     notes: tuple[str, ...]
 
 
-def header(gated: Gated, title: str) -> Header:
+def header(gated: Gated, title: str, file: str = "") -> Header:
     """Return what is said of the sample as a whole.
 
     Parameters
@@ -157,6 +158,8 @@ def header(gated: Gated, title: str) -> Header:
         The file.
     title : str
         What the sample is called.
+    file : str, optional
+        The file's name.
 
     Returns
     -------
@@ -165,12 +168,15 @@ def header(gated: Gated, title: str) -> Header:
     judged, template = judge(gated)[0], gated.template
     numbers = judged.percent
     of = f"{_number(numbers.numerator)} {numbers.measure.count} of {_number(numbers.denominator)} {numbers.measure.of}"
-    about = f"{template.name} · {template.hash[:8]} · {len(gated.bound.sample):,} events"
+    source = " · ".join([*([f"file {file}"] if file else []), f"{len(gated.bound.sample):,} events"])
+    about = f"template {template.name} (sha256 {template.hash[:8]})"
     flags = [
         finding for answer in ("refuse", "flag") for finding in judged.findings if finding.answer == answer
     ]
     percent, notes = _headline(judged), _notes(judged)
-    return Header(title, about, numbers.measure.name, percent, of, judged.verdict, tuple(flags), notes)
+    return Header(
+        title, source, about, numbers.measure.name, percent, of, judged.verdict, tuple(flags), notes
+    )
 
 
 def _headline(judged: Judged) -> str:
