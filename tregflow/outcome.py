@@ -126,9 +126,16 @@ class Outcome:
 
     def to_bytes(self) -> bytes:
         """Return the outcome as JSON, the same bytes for the same outcome."""
-        body = _plain(asdict(self))
+        body = self._body()
         seal = hashlib.sha256(_canonical(body)).hexdigest()
         return _canonical({"schema": SCHEMA, "key": self.key, "seal": seal, **body}, indent=1) + b"\n"
+
+    def _body(self) -> dict[str, Any]:
+        """Return what goes to disk."""
+        told = [asdict(finding) for finding in self.findings]
+        return {"sample": self.sample, "state": self.state, "parts": dict(self.parts), "file": asdict(self.file),
+                "findings": told, "gates": _plain(self.gates), "populations": _plain(self.populations),
+                "measures": _plain(self.measures)}  # fmt: skip
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Outcome:

@@ -40,7 +40,8 @@ class Shape(Protocol):
 
 def members(shape: Shape, view: View) -> Rows:
     """Return the view's rows that lie inside a shape."""
-    return view.rows.take(np.flatnonzero(shape.contains(view)))
+    places = np.flatnonzero(shape.contains(view))
+    return places if len(view) == len(view.bound.sample) else view.rows.take(places)
 
 
 @dataclass(frozen=True, slots=True)
