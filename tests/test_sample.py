@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tregflow.io.fcs import read_fcs
 from tregflow.sample import BLOCK, Channel, Sample
 
 LOG = {"range": 1024.0, "decades": 4.0, "stated_decades": 4.0}
@@ -132,3 +134,14 @@ def test_what_is_not_finite_is_kept_and_does_not_warn() -> None:
         np.array([[np.nan, 1], [np.inf, 2], [-np.inf, 3]], "f4"), Channel("A", gain=2.0), Channel("B")
     )
     np.testing.assert_array_equal(file.events[:, 0], [np.nan, np.inf, -np.inf])
+
+
+def test_pages_that_were_given_back_are_mapped_again():
+    file = Path(__file__).resolve().parents[1] / "sample_fcs" / "fcs" / "S01_W00.fcs"
+    mapped = read_fcs(file)
+    first = mapped.events
+    mapped.let_go()
+    np.testing.assert_array_equal(mapped.events, first)
+    np.testing.assert_array_equal(
+        mapped.stored, first
+    )  # linear throughout, so scale values are the stored ones

@@ -246,7 +246,8 @@ def _found(population: Population, view: View, points: Values) -> Found:
         settings["within"] = gate.within and tuple(edge / units[0] for edge in gate.within)
     elif settings.get("within") is not None:
         settings["within"] = _shrunk(settings["within"], units)
-    found = METHODS[gate.method](points / np.array(units), **settings)
+    points /= np.array(units)  # ours alone: a view makes its points anew
+    found = METHODS[gate.method](points, **settings)
     return replace(found, shape=stretched(rounded(found.shape), units))
 
 

@@ -10,7 +10,7 @@ amplifier undone, the gain divided out. Nothing is ever clipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -116,6 +116,8 @@ class Sample:
         From the file's keywords.
     findings : tuple of Finding
         What was repaired, guessed or odd.
+    let_go : callable
+        Gives mapped pages back once columns are lifted; what is asked for later is mapped again.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Sample:
     keywords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     spillover: Spillover | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
+    let_go: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -183,6 +186,7 @@ class Sample:
                 for place, index in enumerate(indices):
                     lifted[place, block] = self._scaled(block, index)
                     sums[place] += lifted[place, block].sum()
+        self.let_go()
         return lifted, sums
 
     def _scaled(self, rows: slice, index: int) -> NDArray[Any]:

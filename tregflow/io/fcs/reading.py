@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -103,7 +104,8 @@ def read_fcs(
     with _opened(path) as stream:
         scan = _scanned(stream, Path(path).name, Scaling(gain, log_on_floats), data_set)
         records = _mapped(stream, scan)
-    return Sample(scan.name, scan.channels, records, scan.keywords, scan.spillover, scan.findings)
+    let_go = partial(_let_go, records)
+    return Sample(scan.name, scan.channels, records, scan.keywords, scan.spillover, scan.findings, let_go)
 
 
 def scan_fcs(
@@ -221,3 +223,12 @@ def _mapped(stream: BinaryIO, scan: Scan) -> NDArray[Any]:
         return np.frombuffer(mapped, scan.record, scan.n_events, scan.data_offset)
     except (OSError, ValueError) as problem:
         raise refuse("E-UNREADABLE", f"the events could not be mapped: {problem}") from None
+
+
+def _let_go(records: NDArray[Any]) -> None:
+    """Give the mapping's pages back to the system, where it takes such advice."""
+    owner: Any = records
+    while isinstance(owner, (np.ndarray, memoryview)):
+        owner = owner.obj if isinstance(owner, memoryview) else owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
