@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -18,9 +19,23 @@ settings.load_profile("stable")
 def data() -> Path:
     """Return the folder of real files; without it a test is skipped, and fails where CI runs it."""
     folder = Path(os.environ.get("TREGFLOW_DATA") or REPOSITORY.parent / "shared" / "data")
-    if folder.is_dir():
-        return folder
-    reason = f"no folder of real files at {folder}; set TREGFLOW_DATA"
+    if not folder.is_dir():
+        _go_without(f"no folder of real files at {folder}; set TREGFLOW_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Path:
+    """Return the Python that has fcsparser 0.2.8; without it a test is skipped, and fails where CI runs it."""
+    python = Path(os.environ.get("TREGFLOW_ORACLE", ""))
+    if not python.is_file():
+        _go_without(
+            "no Python with fcsparser 0.2.8; make one of tests/oracle/requirements.txt and set TREGFLOW_ORACLE"
+        )
+    return python
+
+
+def _go_without(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -78,8 +78,10 @@ def study(folder: Path) -> Path:
 
 
 def row(sample: str, /, **cells: str) -> dict[str, str]:
+    """Return a row of the sheet; as in the files, the visits are runs of different days."""
     subject, _, visit = sample.partition("_")
-    return {"file": f"fcs/{sample}.fcs", "subject": subject, "visit": visit, "run": "R1", **cells}
+    run = "R2" if visit == "W12" else "R1"
+    return {"file": f"fcs/{sample}.fcs", "subject": subject, "visit": visit, "run": run, **cells}
 
 
 def write_sheet(folder: Path, rows: list[dict[str, str]]) -> Path:

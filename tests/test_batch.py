@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import os
 import shutil
@@ -32,6 +33,7 @@ from studies import (
 from tregflow.batch import gate_batch, plan_batch
 from tregflow.errors import BusyError, OutputError
 from tregflow.io.documents import load_template
+from tregflow.io.fcs import read_fcs
 from tregflow.io.files import sha256
 from tregflow.io.folder import Folder
 from tregflow.populations import wilson
@@ -243,7 +245,7 @@ class TestBadFiles:
         assert batch.status == 3
         assert codes(out)["S01_W12"] == "E-INTERNAL"
         assert studies.outcomes(out) == set(SAMPLES) - {"S01_W12"}
-        assert "ZeroDivisionError: nobody thought of this" in (out / "faults" / "S01_W12.txt").read_text()
+        assert (out / "faults" / "S01_W12.txt").read_text().endswith("builtins.ZeroDivisionError\n")
 
     def test_a_file_that_vanished_or_changed_leaves_its_outcome(self, folder, out, calm):
         gated(folder, out)
@@ -297,10 +299,12 @@ class TestTwice:
         gated(twice, out, plots=True)
         cells = studies.by_sample(out / "files.csv")
         assert cells["S01_W00"]["sentences"] == self.TOLD.format("S03_W12 (copy.fcs)")
-        assert cells["S03_W12"]["sentences"] == self.TOLD.format("S01_W00 (S01_W00.fcs)")
+        *others, twice_over = cells["S03_W12"]["sentences"].split(" | ")
+        assert twice_over == self.TOLD.format("S01_W00 (S01_W00.fcs)")
+        assert [words.split()[0] for words in others] == ["F-IDENTITY", "F-DATE"]  # it is the wrong copy
         assert {page.stem for page in (out / "plots").iterdir()} == set(SAMPLES) - {"S01_W00"}
         record = studies.record(out)
-        assert record["refused"] == {"S01_W00": "E-TWICE", "S03_W12": "E-TWICE"}
+        assert record["refused"] == {"S01_W00": "E-TWICE", "S03_W12": "E-TWICE F-IDENTITY F-DATE"}
         assert set(record["published"]) == set(SAMPLES) - {"S01_W00"}
         assert set(record["contents"]) == set(everything(out))
 
@@ -328,6 +332,122 @@ class TestTwice:
         rewritten(file_of(twice, "S01_W00"), twice / "fcs" / "copy.fcs", events=2_000)
         gated(twice, out)
         assert codes(out)["S03_W12"] == "E-CHANGED"
+
+
+class TestAcross:
+    """What only shows when files are held against each other is said of both, and no outcome is changed by it."""
+
+    @pytest.fixture
+    def swapped(self, folder) -> Path:
+        one, other = file_of(folder, "S01_W12"), file_of(folder, "S02_W12")
+        one.rename(folder / "aside")
+        other.rename(one)
+        (folder / "aside").rename(other)
+        return folder
+
+    def test_swapped_files_are_flagged_wherever_somebody_may_look(self, swapped, out):
+        batch = gated(swapped, out)
+        assert batch.status == 1
+        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped"
+        cells = studies.by_sample(out / "files.csv")
+        assert cells["S01_W12"]["sentences"] == told.format("S02", "S01", "S02")
+        assert cells["S02_W12"]["sentences"] == told.format("S01", "S02", "S01")
+        wrong = {"S01_W12", "S02_W12"}
+        for one in studies.rows_of(out / "treg.csv"):
+            verdict = ("review", "F-IDENTITY") if one["sample"] in wrong else ("pass", "")
+            assert (one["verdict"], one["codes"]) == verdict
+            assert one["percent"]
+
+    def test_their_outcomes_are_their_own_files(self, swapped, out, tmp_path):
+        gated(swapped, out)
+        alone = tmp_path / "alone"
+        write_sheet(swapped, [row("S01_W12")])
+        gated(swapped, alone)
+        name = "outcomes/S01_W12.json"
+        assert (out / name).read_bytes() == (alone / name).read_bytes()
+        assert b"F-IDENTITY" not in (out / name).read_bytes()
+
+    def test_the_order_of_rows_and_the_number_of_workers_leave_no_trace(self, swapped, out, tmp_path):
+        gated(swapped, out)
+        write_sheet(swapped, [row(sample) for sample in reversed(SAMPLES)])
+        gated(swapped, tmp_path / "two", workers=2)
+        assert everything(tmp_path / "two") == everything(out)
+
+    def test_kept_outcomes_are_held_against_each_other_again(self, swapped, out):
+        gated(swapped, out)
+        before = everything(out)
+        batch = gated(swapped, out)
+        assert (batch.kept, batch.status, batch.again) == (set(SAMPLES), 1, {})
+        assert everything(out) == before
+
+    def test_swapped_back_they_pass(self, swapped, out, calm):
+        gated(swapped, out)
+        for sample, other in (("S01_W12", "aside"), ("S02_W12", "S01_W12"), ("aside", "S02_W12")):
+            file_of(swapped, sample).rename(file_of(swapped, other))
+        assert gated(swapped, out, accept_changed=True).status == 0
+        assert everything(out) == everything(calm)
+
+    def test_another_voltage_cytometer_detector_and_date_are_flagged_at_both_visits(self, folder, out):
+        sample = read_fcs(file_of(folder, "S01_W12"))
+        technical = {
+            key: value
+            for key, value in sample.keywords.items()
+            if key in {"$DATE", "$CYT"} or key.endswith("V")
+        }
+        place = sample.names.index(DETECTORS["CD4"]) + 1
+        rewritten(file_of(folder, "S01_W12"), file_of(folder, "S01_W12"), keywords={**technical, "$CYTSN": "SIM2", f"$P{place}V": "999"},
+                  stains={DETECTORS["CD25"]: "CD127", DETECTORS["CD127"]: "CD25"})  # fmt: skip
+        write_sheet(folder, [row(one, collected="2026-02-01" if one == "S02_W12" else "") for one in SAMPLES])
+        assert gated(folder, out).status == 1
+        both = "F-CYTOMETER F-DETECTOR F-VOLTAGE"
+        assert codes(out) == {"S01_W00": both, "S01_W12": both, "S02_W00": "", "S02_W12": "F-DATE"}
+        sentences = studies.by_sample(out / "files.csv")["S01_W00"]["sentences"]
+        volts = sample.keywords[f"$P{place}V"]
+        assert f"(CD4 on {DETECTORS['CD4']} 999 V, here {volts} V)" in sentences
+        assert '(serial number "SIM2", here "SIM1")' in sentences
+        assert f"(CD25 on {DETECTORS['CD127']}, here on {DETECTORS['CD25']})" in sentences
+
+    def test_a_control_at_another_voltage_flags_the_full_tube_of_its_run(self, folder, out):
+        keywords = {f"$P{number}V": "777" for number in range(1, 12)}
+        rewritten(
+            file_of(folder, "S02_W12"),
+            file_of(folder, "S02_W12"),
+            keywords=keywords,
+            stains={DETECTORS["CD25"]: ""},
+        )
+        write_sheet(
+            folder,
+            [row("S01_W00"), row("S01_W12"), row("S02_W12", tube="fmo:CD25", subject="S01", sample="C")],
+        )
+        assert gated(folder, out).status == 1
+        assert codes(out) == {"S01_W00": "", "S01_W12": "F-VOLTAGE", "C": "F-VOLTAGE N-CONTROL"}
+
+    def test_a_file_that_is_gone_when_names_are_read_is_gated_all_the_same(self, swapped, out):
+        def vanish(ended: object) -> None:
+            file_of(swapped, "S01_W12").unlink(missing_ok=True)
+
+        request_ = request(swapped, out)
+        gated(swapped, out)
+        batch = gate_batch(request_, vanish)
+        assert {tube.sample: outcome.state for tube, outcome in batch.pairs}["S01_W00"] == "done"
+        assert "F-IDENTITY" in codes(out)["S02_W12"]
+
+    def test_the_hash_of_the_events_is_the_same_for_a_copy_that_is_packed_and_renamed(self, folder, out):
+        plain = file_of(folder, "S01_W00").read_bytes()
+        (folder / "fcs" / "packed.fcs.gz").write_bytes(gzip.compress(plain))
+        write_sheet(folder, [row("S01_W00"), row("S01_W12"), row("S01_W24", file="fcs/packed.fcs.gz")])
+        gated(folder, out)
+        cells = studies.by_sample(out / "files.csv")
+        assert cells["S01_W00"]["data_sha256"] == cells["S01_W24"]["data_sha256"]
+        assert cells["S01_W00"]["sha256"] != cells["S01_W24"]["sha256"]
+        assert "E-TWICE" in cells["S01_W00"]["codes"]
+        assert cells["S01_W12"]["codes"] == ""
+
+    def test_empty_files_are_nobodys_twins(self, folder, out):
+        for sample in SAMPLES[:2]:
+            rewritten(file_of(folder, sample), file_of(folder, sample), events=0)
+        gated(folder, out)
+        assert [codes(out)[sample] for sample in SAMPLES[:2]] == ["E-EMPTY-FILE", "E-EMPTY-FILE"]
 
 
 class TestRefusedAfterItPassed:

@@ -205,6 +205,15 @@ def test_a_stain_that_contradicts_the_sheet_is_flagged():
     assert bound([CD4], ["FL1-A"], ["CD8"], sheet={"CD4": "FL1-A"}) == ({"CD4": "FL1-A"}, ["F-STAIN"])
 
 
+def test_a_detector_stained_for_another_marker_of_the_template_is_refused():
+    for stain in ("CD8", "BV605 - CD8"):
+        said = refused(
+            [CD4, Marker("CD8")], ["FL1-A", "FL2-A"], [stain, "CD8 X"], sheet={"CD4": "FL1-A", "CD8": "FL2-A"}
+        )
+        assert f'the sheet binds CD4 to FL1-A, which the file says is stained with "{stain}"' in said
+        assert "that is CD8 in the template" in said
+
+
 @pytest.mark.parametrize("word", ["FL1", "fl1-a", "FL3-A"])
 def test_the_sheet_must_name_a_detector_exactly(word):
     said = refused([CD4], ["FL1-A", "FL2-A"], ["CD4"], sheet={"CD4": word})

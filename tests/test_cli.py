@@ -340,7 +340,7 @@ class TestOutput:
         monkeypatch.setattr(cli, "_found_sheet", interrupt)
         ended = gate()
         assert ended.status == 130
-        assert ended.said == "interrupted; finished files are kept, run the same command again for the rest"
+        assert ended.said == "interrupted; run the same command again: files that gate has finished are kept"
 
 
 class TestPrivacy:

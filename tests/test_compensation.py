@@ -130,6 +130,31 @@ def test_names_of_stains_are_matched_one_to_one_and_flagged() -> None:
     )
 
 
+def test_numbers_for_names_are_matched_by_place_and_flagged() -> None:
+    compensation = match(spillover(("4", "2", "3")), tube())
+    assert compensation.detectors == (1, 2, 3)
+    assert codes(compensation) == ["F-SPILL-INDEX"]
+    assert f"4 = {tube().names[3]}, 2 = {tube().names[1]}" in compensation.findings[0].sentence
+    plain = match(spillover((tube().names[3], tube().names[1], tube().names[2])), tube())
+    np.testing.assert_array_equal(compensation.unmix, plain.unmix)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("0", "1", "2"),
+        ("1", "2", "99"),
+        ("1", "1", "2"),
+        ("1", "2", "x"),
+        ("1", "2", "9" * 5000),
+        ("1", "2", "٣"),
+    ],
+)
+def test_numbers_that_are_no_places_refuse(names: tuple[str, ...]) -> None:
+    with pytest.raises(FileError, match="E-SPILL"):
+        match(spillover(names), tube())
+
+
 def test_blanks_around_names_do_not_count() -> None:
     assert match(spillover((" B-A", "C-A ", "D-A")), tube()).detectors == (1, 2, 3)
 

@@ -57,7 +57,7 @@ class TestDone:
     def test_what_was_bound_and_how_it_was_scaled_is_told(self, folder, out):
         file = gate_file(job(folder, out)).outcome.file
         assert file.channels == {name: DETECTORS[name] for name in ("CD3", "CD4", "CD25", "FOXP3")}
-        assert set(file.stored_values.values()) == {"linear"}
+        assert {file.stored_values[name] for name in file.channels} == {"linear as stored"}
         assert file.compensation == "$SPILLOVER"
         assert file.axes == dict.fromkeys(file.channels, "logicle T=262144 W=0.5 M=4.5 A=0")
         assert file.events == 4_000

@@ -20,9 +20,9 @@ WORDS = st.text(max_size=20)
 PARTS = st.dictionaries(WORDS, WORDS, max_size=4)
 NUMBERS = st.none() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS
 FINDINGS = st.lists(st.builds(Finding, st.sampled_from(sorted(CODES)), WORDS, WORDS), max_size=3).map(tuple)
-EVIDENCE = st.builds(
-    Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, WORDS, PARTS, WORDS, PARTS, PARTS
-)
+VOLTS = st.dictionaries(WORDS, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+EVIDENCE = st.builds(Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, WORDS, PARTS, WORDS, PARTS, PARTS,
+                     WORDS, WORDS, WORDS, VOLTS, VOLTS)  # fmt: skip
 ROWS = st.lists(st.dictionaries(WORDS, NUMBERS, max_size=3), max_size=3).map(tuple)
 OUTCOMES = st.builds(Outcome, WORDS, st.sampled_from(["done", "control", "refused"]), PARTS, EVIDENCE, FINDINGS,
                      st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2), ROWS, ROWS)  # fmt: skip
@@ -55,7 +55,7 @@ class TestDisk:
     def test_another_version_or_a_key_that_does_not_fit_is_refused(self):
         content = Outcome("A", "done", {"file": "1"}, Evidence("a")).to_bytes()
         with pytest.raises(ValueError, match="not an outcome of this version"):
-            Outcome.from_bytes(content.replace(b'"schema": 1', b'"schema": 0'))
+            Outcome.from_bytes(content.replace(b'"schema": 2', b'"schema": 1'))
         with pytest.raises(ValueError, match="the key does not fit the outcome"):
             Outcome.from_bytes(re.sub(rb'"key": "\w', b'"key": "x', content))
 
@@ -114,6 +114,35 @@ class TestVerdict:
         assert good.adding(Finding("N-MOVED", "x")).is_clean
         assert not good.adding(Finding("F-BOUND", "x")).is_clean
         assert not Outcome("A", "done", {}, Evidence("a"), measures=({"verdict": "review"},)).is_clean
+
+    def test_a_flag_bears_on_every_measure_and_a_note_on_none(self):
+        flag, note = Finding("F-IDENTITY", "x"), Finding("N-IDENTITY", "y")
+        before = studies.done("A", Finding("N-TEXT", "z"))
+        after = before.adding(flag, note)
+        assert after.findings == (*before.findings, flag, note)
+        assert [one["verdict"] for one in after.measures] == ["review", "review"]
+        for one, other in zip(before.measures, after.measures, strict=True):
+            told = {
+                **one,
+                "verdict": "review",
+                "findings": [*one["findings"], {"code": "F-IDENTITY", "sentence": "x", "where": ""}],
+            }
+            assert other == told
+        assert (before.adding(note).measures, before.verdict) == (before.measures, "pass")
+
+    def test_a_flag_gives_no_number_back(self):
+        measures = ({"verdict": "fail", "findings": []}, {"verdict": "review", "findings": []})
+        flagged = Outcome("A", "done", {}, Evidence("a"), measures=measures).adding(Finding("F-DATE", "x"))
+        assert [one["verdict"] for one in flagged.measures] == ["fail", "review"]
+        assert flagged.verdict == "fail"
+
+    def test_a_flagged_control_stays_without_a_verdict_and_is_not_clean(self):
+        control = Outcome("A", "control", {}, Evidence("a")).adding(Finding("F-VOLTAGE", "x"))
+        assert (control.verdict, control.is_clean) == ("", False)
+
+    def test_a_flagged_outcome_can_be_kept_and_read_again(self):
+        flagged = studies.done("A").adding(Finding("F-DATE", "x"))
+        assert Outcome.from_bytes(flagged.to_bytes()) == flagged
 
     def test_a_refusal_takes_the_numbers(self):
         good = Outcome(

@@ -88,7 +88,7 @@ class TestEnd:
             os.killpg(process.pid, signal.SIGINT)
             said, err = process.communicate(timeout=WAIT)
         assert process.returncode == 130
-        assert err == "interrupted; finished files are kept, run the same command again for the rest\n"
+        assert err == "interrupted; run the same command again: files that gate has finished are kept\n"
         assert said.startswith("samples.csv, 4 rows; ")
         assert said.count("\n") == 1
         assert 1 <= len(studies.outcomes(out)) < 4
@@ -105,7 +105,7 @@ class TestEnd:
             os.killpg(process.pid, signal.SIGINT)
             _, err = process.communicate(timeout=WAIT)
         assert process.returncode == 130
-        assert err == "interrupted; finished files are kept, run the same command again for the rest\n"
+        assert err == "interrupted; run the same command again: files that gate has finished are kept\n"
 
     def test_workers_end_when_their_parent_is_killed(self, tmp_path):
         folder = studies.study(tmp_path)

@@ -61,7 +61,10 @@ def test_one_file_under_two_names_is_told_of_both(folder):
     write_sheet(folder, [row("S01_W00"), row("S01_W12"), row("S01_W24", file="copy.fcs")])
     assert said(folder) == {
         "S01_W00": [TWICE.format("S01_W24 (copy.fcs)")],
-        "S01_W24": [TWICE.format("S01_W00 (S01_W00.fcs)")],
+        "S01_W24": [
+            "F-IDENTITY $FIL names visit W00, where the sheet says W24; compare with S01_W00, files may have been swapped",
+            TWICE.format("S01_W00 (S01_W00.fcs)"),
+        ],
     }
 
 
@@ -125,3 +128,45 @@ def test_a_control_without_every_marker_is_noted(folder):
     found = rehearsed(folder)
     assert [finding.code for finding in found.said["A"]] == ["N-CONTROL"]
     assert (found.troubled, set(found.channels)) == ((), {"S01_W12"})
+
+
+class TestIdentity:
+    """What files say of themselves is held against the sheet as it will be when they are gated."""
+
+    def swapped(self, folder: Path) -> None:
+        """Let two subjects' files of one visit bear each other's names."""
+        one, other = file_of(folder, "S01_W12"), file_of(folder, "S02_W12")
+        one.rename(folder / "aside")
+        other.rename(one)
+        (folder / "aside").rename(other)
+
+    def test_swapped_files_are_told_of_each_other(self, folder):
+        self.swapped(folder)
+        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped"
+        assert said(folder) == {
+            "S01_W12": [told.format("S02", "S01", "S02")],
+            "S02_W12": [told.format("S01", "S02", "S01")],
+        }
+        assert rehearsed(folder).troubled == ("S01_W12", "S02_W12")
+
+    def test_what_the_keywords_say_is_held_for_who_asks_and_not_printed_with_the_rest(self, folder):
+        self.swapped(folder)
+        found = rehearsed(folder)
+        assert found.values == {"S01_W12": {"$FIL": "S02_W12.fcs"}, "S02_W12": {"$FIL": "S01_W12.fcs"}}
+        assert "S02_W12.fcs" not in repr(found)
+
+    def test_gating_says_the_same(self, folder):
+        self.swapped(folder)
+        write_sheet(folder, [row(sample, collected="2026-01-15") for sample in studies.SAMPLES])
+        batch = studies.gated(folder, folder / "out")
+        assert {tube.sample: outcome.findings for tube, outcome in batch.pairs} == rehearsed(folder).said
+        assert {one.code for said in rehearsed(folder).said.values() for one in said} == {
+            "F-IDENTITY",
+            "F-DATE",
+        }
+
+    def test_a_file_without_events_says_nothing_of_itself(self, folder):
+        rewritten(
+            file_of(folder, "S01_W00"), file_of(folder, "S01_W00"), events=0, keywords={"$FIL": "S02_W00.fcs"}
+        )
+        assert [words.split()[0] for words in said(folder)["S01_W00"]] == ["E-EMPTY-FILE"]

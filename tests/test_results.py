@@ -131,6 +131,23 @@ class TestFiles:
         assert (row["codes"], row["sentences"]) == ("E-GATE F-BOUND", "F-BOUND b | E-GATE a")
         assert (row["file"], row["state"], row["events"], row["sha256"]) == ("sub/a.fcs", "done", "8", "abc")
 
+    def test_the_hash_of_the_events_stands_beside_that_of_the_file(self):
+        outcome = Outcome("A", "done", {}, Evidence("a", sha256="f11e", data_sha256="da7a"))
+        (row,) = cells(file_table(pair(Tube("A", "a.fcs"), outcome)))
+        assert (row["sha256"], row["data_sha256"]) == ("f11e", "da7a")
+
+    def test_what_was_said_across_files_reaches_verdict_codes_and_sentences(self):
+        flagged = done("A", Finding("N-TEXT", "x")).adding(
+            Finding("F-IDENTITY", "y"), Finding("N-IDENTITY", "z")
+        )
+        pairs = pair(Tube("A", "a.fcs"), flagged)
+        (row,) = cells(file_table(pairs))
+        assert (row["verdict"], row["codes"]) == ("review", "F-IDENTITY N-TEXT N-IDENTITY")
+        assert row["sentences"] == "N-TEXT x | F-IDENTITY y | N-IDENTITY z"
+        assert {(one["verdict"], one["codes"]) for one in cells(treg_table(pairs, TEMPLATE))} == {
+            ("review", "F-IDENTITY N-TEXT")
+        }
+
     def test_a_name_that_is_not_utf8_can_be_written(self):
         (row,) = cells(file_table(pair(Tube("A", "M\udcfcller.fcs"))))
         assert row["file"] == "M?ller.fcs"

@@ -145,3 +145,26 @@ def test_pages_that_were_given_back_are_mapped_again():
     np.testing.assert_array_equal(
         mapped.stored, first
     )  # linear throughout, so scale values are the stored ones
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "linear as stored"),
+        ({**LOG, "offset": 0.1}, "log amplifier undone ($PnE 4,0.1 over 1024)"),
+        ({"stated_decades": 4.0}, "linear as stored ($PnE 4 decades on floats, not undone)"),
+        ({"gain": 8.0, "stated_gain": 8.0}, "linear as stored, divided by gain 8 ($PnG)"),
+        ({"stated_gain": 8.0}, "linear as stored, gain 8 not applied ($PnG; as asked)"),
+        (
+            {**LOG, "stated_gain": 8.0},
+            "log amplifier undone ($PnE 4,1 over 1024), gain 8 not applied ($PnG; behind a log amplifier)",
+        ),
+        ({"is_time": True}, "linear as stored, steps as stored, no valid $TIMESTEP"),
+        (
+            {"is_time": True, "step": 0.01, "stated_gain": 2.0},
+            "linear as stored, gain 2 not applied ($PnG; time), steps as stored, $TIMESTEP 0.01 s not applied",
+        ),
+    ],
+)
+def test_scaling_is_said_aloud(fields: dict[str, Any], words: str) -> None:
+    assert Channel("FL1", **fields).scaling == words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from pathlib import Path
@@ -135,6 +136,34 @@ def test_what_a_computer_left_beside_the_files_is_not_a_file(tmp_path, file):
     (tmp_path / "._a.fcs").write_bytes(b"\0\5\x16\7")
     (tmp_path / "notes.txt").write_text("FC")
     assert list(drafted(tmp_path)) == ["a.fcs", "without ending"]
+
+
+def test_a_packed_file_is_drafted_like_the_file_in_it(tmp_path, file):
+    put(tmp_path, file, "S01_W00.fcs")
+    (tmp_path / "S02_W12.FCS.gz").write_bytes(gzip.compress(file.read_bytes()))
+    (tmp_path / "notes.gz").write_bytes(gzip.compress(b"no events"))
+    rows = drafted(tmp_path)
+    assert {name: (row["subject"], row["visit"]) for name, row in rows.items()} == {
+        "S01_W00.fcs": ("S01", "W00"), "S02_W12.FCS.gz": ("S02", "W12")}  # fmt: skip
+    assert len({row["run"] for row in rows.values()}) == 1
+    assert [tube.sample for tube in read_sheet(tmp_path / "samples.csv", ())] == ["S01_W00", "S02_W12"]
+
+
+def test_nothing_of_a_file_but_its_name_date_and_serial_number_is_drafted(tmp_path, file):
+    personal = dict.fromkeys(
+        ["$SRC", "$SMNO", "$OP", "$COM", "$FIL", "TUBE NAME", "PATIENT ID", "$EXP"], "Erika Müller 4711"
+    )
+    studies.rewritten(
+        file, tmp_path / "a.fcs", keywords={**personal, "$DATE": "15-MAR-2021", "$CYTSN": "H1", "$CYT": "LSR"}
+    )
+    _, findings = draft(tmp_path, tmp_path / "samples.csv")
+    (row,) = studies.rows_of(tmp_path / "samples.csv")
+    assert {column: cell for column, cell in row.items() if cell} == {
+        "file": "a.fcs",
+        "tube": "full",
+        "run": "15-MAR-2021 H1",
+    }
+    assert not [word for word in ("Erika", "Müller", "4711") if word in str(findings)]
 
 
 def test_a_name_that_no_sheet_can_hold_is_named(tmp_path, file):

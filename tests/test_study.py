@@ -158,6 +158,8 @@ def test_names_of_devices_are_changed(device):
     ("file", "name"),
     [
         ("a/b.fcs", "b"),
+        ("a/b.FCS.gz", "b"),
+        ("b.gz", "b"),
         ("a\\b.c.fcs", "b.c"),
         (".hidden", "hidden"),
         ("../x y.fcs", "x-y"),

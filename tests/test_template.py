@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -753,6 +754,25 @@ def test_gain_that_nobody_decided_is_flagged():
     file = sample({"FL1-A": [10.0]}, {"FL1-A": "CD4"}, gain={"FL1-A": 2.0}, stated_gain={"FL1-A": 2.0})
     assert [finding.code for finding in template(ONE).bind(file).findings] == ["F-GAIN"]
     assert template(ONE, scaling={"gain": "apply"}).bind(file).findings == ()
+
+
+def test_a_gain_behind_a_log_amplifier_is_not_applied_and_flagged_until_somebody_decides():
+    said = {"decades": {"FL1-A": 4.0}, "stated_decades": {"FL1-A": 4.0}, "stated_gain": {"FL1-A": 8.0}}
+    file = sample({"FL1-A": [10.0]}, {"FL1-A": "CD4"}, **said)
+    (found,) = template(ONE).bind(file).findings
+    assert found.code == "F-GAIN"
+    assert "gain 8 behind a log amplifier, which was not divided out" in found.sentence
+    assert template(ONE, scaling={"gain": "ignore"}).bind(file).findings == ()
+
+
+@pytest.mark.parametrize("word", ["applied", " Custom "])
+def test_a_file_written_by_r_is_flagged_where_the_template_compensates(word):
+    keywords = {"TRANSFORMATION": word}
+    file = named(["FL1-A"], ["CD4"], keywords=keywords, spillover=Spillover(("FL1-A",), np.eye(1), "SPILL"))
+    assert "F-TRANSFORMED" in [finding.code for finding in asking("file").bind(file).findings]
+    assert template(ONE).bind(named(["FL1-A"], ["CD4"], keywords=keywords)).findings == ()
+    plain = replace(file, keywords={"TRANSFORMATION": "none"})
+    assert "F-TRANSFORMED" not in [finding.code for finding in asking("file").bind(plain).findings]
 
 
 def test_log_amplifiers_of_floats():

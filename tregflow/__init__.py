@@ -4,10 +4,12 @@ Read downwards; a module imports only from those above it.
 
 ================  ===================================================================
 errors            every finding and error a user can act on, with its code
+privacy           what of a file may be shown
 sample            one file's channels and its events, read-only
 compensation      spillover out
 transforms        logicle, arcsinh, log, linear, with inverses
 view              what a gate sees: columns under marker names, in a population's rows
+events            what is to be said of a file's events before gates look at them
 gates             shapes (what is inside), cuts and clouds (methods that place shapes)
 document          a document as plain values, each with its place
 grammar           what a template may say, from the gates' own signatures
@@ -16,6 +18,7 @@ binding           which detector carries which marker
 meaning           checked words to values, or to mistakes
 template          the stored hierarchy; the only way in
 study             the rows of a sample sheet
+identity          whether a file is the tube that its row says, and like the subject's others
 gating            template x sample: the walk, each gate inside its parent
 populations       members to counts and percentages
 checks            counts and statuses to verdicts
@@ -29,6 +32,7 @@ job               one file, from its bytes to its outcome
 pool              worker processes that may die
 batch             a sheet and a template to a results folder
 rehearsal         everything that can be said without gating
+verify            every file read again by two other readers
 terminal          what people see
 cli               the command line
 ================  ===================================================================

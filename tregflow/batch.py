@@ -1,9 +1,10 @@
 """A batch: a sheet and a template to a results folder.
 
 One file's number never depends on another's, on their order or on the number of workers. What does
-need all files together, and is said here: two rows that lead to the same events are both refused. Their
-outcomes stay as they are, each its own file's; their pages go, and tables and record say that they are
-refused, until the sheet or the files are mended.
+need all files together, and is said here: two rows that lead to the same events are both refused, and a
+file that names another row, or was acquired unlike the subject's others, is flagged. Outcomes stay as
+they are, each its own file's; pages of refused files go, and tables and record say what was said, until
+the sheet or the files are mended.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from typing import Any
 import numpy as np
 
 from tregflow import __version__
-from tregflow.errors import Finding
+from tregflow.errors import FileError, Finding
+from tregflow.identity import Stated, doubts, naming
+from tregflow.io.fcs import scan_fcs
 from tregflow.io.files import located, sha256
 from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
@@ -176,9 +179,10 @@ def _seen(ends: Iterable[Ended], seen: Callable[[Ended], None]) -> Iterable[tupl
 def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
     """Return the outcomes with what only shows when files are held against each other."""
     twice = _twins(request, outcomes)
+    doubted = doubts(request.tubes, _stated(request, outcomes))
     settled = {}
     for tube in request.tubes:
-        outcome = outcomes[tube.sample]
+        outcome = outcomes[tube.sample].adding(*(doubt.finding for doubt in doubted.get(tube.sample, ())))
         if not tube.run and outcome.file.acquired:
             outcome = outcome.adding(
                 Finding("N-RUN-GUESSED", f"the run was taken from the file: {outcome.file.acquired}")
@@ -190,10 +194,28 @@ def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outc
 
 
 def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Finding]:
-    places = {tube.sample: (located(request.root, tube.file), tube.data_set) for tube in request.tubes}
-    return twins(
-        {sample: outcome.file.print for sample, outcome in outcomes.items() if outcome.file.events}, places
-    )
+    hashes = {sample: outcome.file.data_sha256 for sample, outcome in outcomes.items() if outcome.file.events}
+    files = {tube.sample: storable(located(request.root, tube.file).name) for tube in request.tubes}
+    return twins(hashes, files)
+
+
+def _stated(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Stated]:
+    """Return what the files that were read say of themselves; names are read again, and kept nowhere."""
+    said = {}
+    for tube in request.tubes:
+        outcome = outcomes[tube.sample]
+        if outcome.state != "refused":
+            file, names = outcome.file, _naming(request, tube)
+            said[tube.sample] = Stated(names, file.date, file.cytometer, file.serial, file.voltages, file.gains, file.channels)  # fmt: skip
+    return said
+
+
+def _naming(request: Request, tube: Tube) -> dict[str, str]:
+    """Return the keywords that name file, tube and specimen; none where the file cannot be read by now."""
+    try:
+        return naming(scan_fcs(located(request.root, tube.file), data_set=tube.data_set).keywords)
+    except FileError:
+        return {}
 
 
 def _sheet(path: Path | None) -> dict[str, str] | None:

@@ -63,6 +63,10 @@ class Marker:
             return folded(name) in self.folded
         return folded(stem) in self.folded or folded(name) in self.folded_with_suffix
 
+    def is_stain(self, stain: str) -> bool:
+        """Whether a ``$PnS``, or one whole word of it, means this marker."""
+        return folded(stain) in self.folded or bool(self.folded & _words(stain))
+
     def is_like(self, name: str) -> bool:
         """Whether a name of a file may be meant for this marker, though it does not say so."""
         pieces = {_characters(piece) for piece in (name, *re.split(r"[\W_]+", name))} - {""}
@@ -76,6 +80,7 @@ class _Search:
 
     sample: Sample
     compensating: bool
+    markers: tuple[Marker, ...] = ()
     findings: list[Finding] = field(default_factory=list)
     refused: list[Finding] = field(default_factory=list)
     missing: list[Marker] = field(default_factory=list)
@@ -114,7 +119,7 @@ class _Search:
         places = [place for place, name in enumerate(self.sample.names) if name.strip() == named.strip()]
         if len(places) != 1:
             said = "is no channel of this file" if not places else "is the name of two channels of this file"
-            hint = nearest(named, self.sample.names)
+            hint = "" if places else nearest(named, self.sample.names)
             self._refuse(
                 f'the sheet says channel:{marker.name} is "{named}", which {said}; {self._has()}{hint}'
             )
@@ -124,8 +129,15 @@ class _Search:
 
     def _hold_stain_against(self, marker: Marker, place: int) -> None:
         name, stain = self.sample.names[place], self.sample.stains[place]
-        if stain and folded(stain) not in marker.folded and not marker.folded & _words(stain):
-            told = f'the sheet binds {marker.name} to {name}, which the file says is stained with "{stain}"'
+        if not stain or marker.is_stain(stain):
+            return
+        told = f'the sheet binds {marker.name} to {name}, which the file says is stained with "{stain}"'
+        other = next((other.name for other in self.markers if other.is_stain(stain)), "")
+        if other:
+            self._refuse(
+                f"{told}: that is {other} in the template; correct the sheet, or clear its channel:{marker.name}"
+            )
+        else:
             self.findings.append(Finding("F-STAIN", told))
 
     def _by_stain(self, marker: Marker) -> list[int]:
@@ -216,7 +228,8 @@ def match(
     FileError
         ``E-MARKER``: every marker that is missing or claimed twice, together.
     """
-    search = _Search(sample, compensating)
+    markers = tuple(markers)
+    search = _Search(sample, compensating, markers)
     places = {marker.name: search.channel(marker, named.get(marker.name)) for marker in markers}
     channels = {name: place for name, place in places.items() if place is not None}
     for first, second in combinations(channels, 2):

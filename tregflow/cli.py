@@ -9,7 +9,6 @@ import os
 import shlex
 import sys
 import tempfile
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,12 +17,14 @@ import typer
 from typer.core import TyperCommand
 
 from tregflow.errors import CODES, Finding, InputError, TregflowError, nearest
+from tregflow.privacy import told_fault
 
 if TYPE_CHECKING:
     from tregflow.batch import Request
     from tregflow.results import Pair
     from tregflow.study import Tube
     from tregflow.template import Template
+    from tregflow.verify import Asked
 
 INTERRUPTED = 130
 """The exit status that shells know for a run ended by Ctrl-C."""
@@ -119,8 +120,10 @@ def check(
     template: TemplateOption,
     files: FilesArgument = None,
     samples: SamplesOption = None,
+    show_values: Annotated[bool, typer.Option("--show-values", help="Print, on the terminal only, what the keywords say that "
+                                              "contradict the sheet; it may name a person.")] = False,
     decimal: DecimalOption = ".",
-) -> None:
+) -> None:  # fmt: skip
     """Check template, sheet and files without gating.
 
     Exit status: 0 every file can be gated, 1 a file cannot or must be looked at, 2 the command, sheet
@@ -141,7 +144,7 @@ def check(
         *named,
         *(["--decimal", decimal] if decimal != "." else []),
     ]
-    show_check(found, tubes, shlex.join([*words, *(files or [])]))
+    show_check(found, tubes, shlex.join([*words, *(files or [])]), values=show_values)
     raise typer.Exit(1 if found.troubled else 0)
 
 
@@ -185,6 +188,39 @@ def simulate(
 
 
 @app.command()
+def verify(
+    files: FilesArgument = None,
+    samples: Annotated[Path | None, typer.Option("--samples", "-s", metavar="TABLE", help="The sample sheet, instead of files; "
+                                                 "samples.csv where it lies here.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Files at a time; 0 is one per processor.")] = 0,
+    seconds: Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long a reader may take for one "
+                                           "file.")] = 60,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything that was found as JSON.")] = False,
+    decimal: DecimalOption = ".",
+) -> None:  # fmt: skip
+    """Read every file again with FlowIO and fcsparser, and compare.
+
+    Stored values are compared one by one, exactly; and channel names, stains and the spillover matrix.
+
+    Exit status: 0 every file was confirmed by another reader and none differs, 1 one was not, 2 the
+    command or sheet is wrong, 3 a fault of tregflow's own.
+    """
+    from tregflow import verify as second
+    from tregflow.io.readers import READERS
+    from tregflow.terminal import advance, show_verified
+
+    asked = _asked(files or [], samples, decimal)
+    versions = {reader.name: reader.version for reader in READERS}
+    with advance(len(asked), "reading") as ended:
+        found = second.verify(asked, workers=_workers(jobs, len(asked)), seconds=seconds, ended=ended)
+    if as_json:
+        _print_json(second.document(found, versions))
+    else:
+        show_verified(found, versions)
+    raise typer.Exit(second.status(found))
+
+
+@app.command()
 def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="Such as F-FALLBACK; all where none is named.", show_default=False)] = "",
 ) -> None:  # fmt: skip
@@ -220,10 +256,7 @@ def _inputs(
     """Return template, rows and sheet; what is wrong with any of them is told together."""
     from tregflow.io.documents import load_template
 
-    if decimal not in {".", ","}:
-        raise InputError(Finding("E-USAGE", f'--decimal is . or , and not "{decimal}"'))
-    if files and samples:
-        raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
+    _refuse_contradictions(files, samples, decimal)
     mistakes: list[Finding] = []
     stored: Template | None = None
     try:
@@ -240,6 +273,13 @@ def _inputs(
     return stored, tubes, sheet
 
 
+def _refuse_contradictions(files: Sequence[str] | None, samples: Path | None, decimal: str) -> None:
+    if decimal not in {".", ","}:
+        raise InputError(Finding("E-USAGE", f'--decimal is . or , and not "{decimal}"'))
+    if files and samples:
+        raise InputError(Finding("E-USAGE", "name files or a sheet (--samples), not both"))
+
+
 def _tubes(
     sheet: Path | None, files: Sequence[str], stored: Template | None, decimal: str
 ) -> tuple[Tube, ...]:
@@ -249,6 +289,26 @@ def _tubes(
     if sheet is None:
         return tubes_from_files(files)
     return read_sheet(sheet, [marker.name for marker in stored.markers] if stored else (), decimal=decimal)
+
+
+def _asked(files: Sequence[str], samples: Path | None, decimal: str) -> list[Asked]:
+    """Return what is to be verified: every data set of files that are named, those that a sheet means."""
+    from tregflow.io.files import located
+    from tregflow.verify import Asked
+
+    _refuse_contradictions(files, samples, decimal)
+    if files:
+        return [Asked(file, Path(file), every=True) for file in dict.fromkeys(files)]
+    sheet = samples or Path("samples.csv")
+    if not samples and not sheet.is_file():
+        raise InputError(
+            Finding("E-USAGE", "there is no samples.csv here; name files, or a sheet with --samples")
+        )
+    places = {
+        (tube.file, tube.data_set): located(sheet.parent, tube.file)
+        for tube in _tubes(sheet, [], None, decimal)
+    }
+    return [Asked(file, path, data_set) for (file, data_set), path in places.items()]
 
 
 def _root(sheet: Path | None) -> Path:
@@ -302,11 +362,11 @@ def main() -> NoReturn:
         status = ended.code if isinstance(ended, SystemExit) else INTERRUPTED
         if status == INTERRUPTED:
             sys.stderr.write(
-                "interrupted; finished files are kept, run the same command again for the rest\n"
+                "interrupted; run the same command again: files that gate has finished are kept\n"
             )
         sys.exit(status)
-    except Exception:  # noqa: BLE001 - the last border: a fault of ours, kept in a file
-        sys.exit(_fault())
+    except Exception as error:  # noqa: BLE001 - the last border: a fault of ours, kept in a file
+        sys.exit(_fault(error))
     sys.exit(0)
 
 
@@ -324,8 +384,8 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     return "".join(SPELLED.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
 
 
-def _fault() -> int:
-    told = traceback.format_exc()
+def _fault(error: BaseException) -> int:
+    told = told_fault(error)
     try:
         handle, name = tempfile.mkstemp(prefix="tregflow-fault-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:

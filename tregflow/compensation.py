@@ -19,6 +19,9 @@ from tregflow.sample import BLOCK, Rows, Sample, Spillover, Values
 DENSE = 3
 """Events of a stretch per event wanted, up to which mixing the whole stretch is cheaper than picking."""
 
+PAIRS = 4
+"""Pairs of number and channel that a sentence shows."""
+
 SCATTER = ("FSC", "SSC", "FS ", "SS ", "TIME", "EVENT_LENGTH", "HDR-T", "WIDTH")
 
 
@@ -163,10 +166,22 @@ def _channels(spillover: Spillover, sample: Sample) -> tuple[list[int], list[Fin
             f"the {spillover.source} matrix names stains, not detectors; each was matched to its one channel"
         )
         return found, [Finding("F-SPILL-STAIN", what)]
+    if numbered := _by_place(spillover.names, len(sample.channels)):
+        pairs = ", ".join(f"{place + 1} = {sample.names[place]}" for place in numbered[:PAIRS])
+        more = " …" if len(numbered) > PAIRS else ""
+        what = f"the {spillover.source} matrix numbers its detectors; each was matched by its place: {pairs}{more}"
+        return numbered, [Finding("F-SPILL-INDEX", what)]
     unknown = [name for name, places in zip(spillover.names, by_name, strict=True) if len(places) != 1]
     raise refuse("E-SPILL", f"the {spillover.source} matrix names {', '.join(unknown[:4])}"
                  f"{' …' if len(unknown) > 4 else ''}, which is not exactly one channel of the file; it has "
                  f"{', '.join(sample.names)}")  # fmt: skip
+
+
+def _by_place(names: Sequence[str], count: int) -> list[int]:
+    """Return the channels that numbers from 1 mean; none unless every name is such a number, once."""
+    numbers = [int(name) for name in names if name.isascii() and name.isdigit() and len(name) < 6]
+    is_one_to_one = len(set(numbers)) == len(names) and all(1 <= number <= count for number in numbers)
+    return [number - 1 for number in numbers] if is_one_to_one else []
 
 
 def _places(words: Sequence[str], word: str) -> list[int]:

@@ -73,6 +73,10 @@ CODES: dict[str, str] = {
         "The file is damaged, or was changed after it was written. Copy or export it again."
     ),
     "E-TRUNCATED": "The file is shorter than it says. Copy or export it again.",
+    "E-PACKED": (
+        "The file is packed with gzip and cannot be unpacked: it is damaged, or holds more than is believed of an FCS file. "
+        "Unpack it yourself, look at what comes out, and name that file in the sheet."
+    ),
     "E-MODE": (
         "The file holds a histogram, not list-mode events. Export the events themselves, in list mode."
     ),
@@ -159,6 +163,14 @@ CODES: dict[str, str] = {
         "TEXT does not end where HEADER says; a byte may be lost or added before the events. "
         "Compare the plots with another tube of the same run before accepting the number."
     ),
+    "F-ZEROS": (
+        "The last events are zero in every channel, as in a file whose end was reserved and never written. "
+        "Compare the number of events with the cytometer's own, and export the file again."
+    ),
+    "F-MAGNITUDE": (
+        "Values are larger or smaller than a cytometer measures, as when bytes are read in the wrong order. "
+        "Compare the plots with another tube of the same run; if they look like noise, export the file again."
+    ),
     "F-JOINED": (
         "Another FCS file begins behind the events, and nothing in the file says so. "
         "Ask for the files one by one; only the first was read."
@@ -183,6 +195,18 @@ CODES: dict[str, str] = {
         "The spillover matrix names stains where it should name detectors; they were matched one to one. "
         "Compare the pairs with the panel before accepting the number."
     ),
+    "F-SPILL-INDEX": (
+        "The spillover matrix numbers its detectors instead of naming them; they were matched by their place in the file. "
+        "Compare the pairs with the panel before accepting the number."
+    ),
+    "F-TRANSFORMED": (
+        "The events look transformed, or were written by a program that may have compensated or transformed them. "
+        "Find out what wrote the file. Gate the cytometer's own export; a template in the file's units needs scales: none."
+    ),
+    "F-RANGE": (
+        "An integer parameter claims a range that its bits cannot hold, or none. "
+        "One of the two keywords is wrong. Compare the plots with another tube of the same run before accepting the number."
+    ),
     "F-SPILL-PARTIAL": (
         "The spillover matrix leaves out detectors that gates look at; these stay uncompensated. "
         "Name a matrix of the whole panel, or accept the number if these dyes spill into nothing and nothing into them."
@@ -199,10 +223,47 @@ CODES: dict[str, str] = {
         "The stain that the file gives a detector is not the marker that the sheet names it for. "
         "One of the two is wrong. Compare with the panel as it was stained."
     ),
+    "F-IDENTITY": (
+        "A keyword of the file names another subject or visit of the sheet than its row does. "
+        "Two files may have been swapped. Run tregflow check --show-values, and compare with the tube's label."
+    ),
+    "F-DATE": (
+        "The file's date contradicts the sheet: acquired before the blood was drawn, or on another day than its run. "
+        "Correct the sheet, or find the right file; the cytometer's clock may be wrong too."
+    ),
+    "F-CYTOMETER": (
+        "The visits of one subject were acquired on different cytometers. "
+        "Stored gates and brightness do not carry from one cytometer to another. Accept it only if both were bridged."
+    ),
+    "F-VOLTAGE": (
+        "A gated detector ran at another voltage or gain than at the subject's other visit, or than other tubes of the run. "
+        "Brightness moved by the instrument, not by the cells. Look at its gates on both pages."
+    ),
+    "F-DETECTOR": (
+        "A marker sits on another detector than at the subject's other visit. "
+        "Another dye or channel needs gates of its own. Accept the number only if the template was made for both."
+    ),
+    "F-DIFFER": (
+        "A second reader found other values, names or compensation in this file. "
+        "One of the two is wrong. Do not use its number before it is known which; please report it with the file."
+    ),
     # notes
     "N-OFFSETS": "An offset was repaired; the number of events proves the repair.",
     "N-TEXT": "The TEXT segment departs from the standard in a way that leaves no doubt.",
     "N-KEYWORD": "A keyword that the events do not need is missing or odd.",
+    "N-MASKED": (
+        "Stored integers have bits above their range ($PnR), which the standard says to leave out. "
+        "Some cytometers keep other things in these bits."
+    ),
+    "N-PACKED": "The file is packed with gzip; what it holds was read.",
+    "N-IDENTITY": (
+        "A keyword that names subject or visit in other files of the sheet does not do so here. "
+        "Mostly a slip at the cytometer. Compare with the tube's label."
+    ),
+    "N-READER": (
+        "A second reader could not read the file, or only when told to overlook something. "
+        "That says nothing against the file; the limits of the other reader are named beside it."
+    ),
     "N-DATASET": "The file holds further data sets.",
     "N-ENCODING": "A keyword's value is not UTF-8 and was read as Latin-1.",
     "N-TOKEN": (
@@ -268,6 +329,10 @@ class Finding:
     def __post_init__(self) -> None:
         if self.code not in CODES:
             raise KeyError(f"{self.code} is not in CODES")
+        if (
+            not self.sentence.isprintable()
+        ):  # a name in a file may hold anything, a terminal may not be told it
+            object.__setattr__(self, "sentence", printable(self.sentence))
 
     def at(self, where: str) -> Finding:
         """Return the same finding, said of a place unless it names one already."""
@@ -335,6 +400,11 @@ class BusyError(TregflowError):
 
 class GateError(Exception):
     """A method could not place its gate; the message is the reason, without a full stop."""
+
+
+def printable(text: str, instead: str = "\N{REPLACEMENT CHARACTER}") -> str:
+    """Return text without the signs that are not printed: controls, line ends, turned writing."""
+    return "".join(sign if sign.isprintable() else instead for sign in text)
 
 
 def refuse(code: str, sentence: str, where: str = "") -> FileError:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from tregflow.errors import Finding, GateError
+from tregflow.events import said_of_events
 from tregflow.gates import METHODS, is_cut, takes_window
 from tregflow.gates.method import Found
 from tregflow.gates.shapes import (
@@ -170,7 +171,7 @@ def gate(
         if found.shape is not None:
             view = sample.view(population.markers, reached[population.parent], reached)
             reached[population.name] = members(found.shape, view)
-    said = (*sample.sample.findings, *sample.findings, *_left_out(sample, reached[ROOT]))
+    said = (*sample.sample.findings, *sample.findings, *said_of_events(sample, reached[ROOT]))
     return Gated(sample, template, placed, reached, said)
 
 
@@ -321,17 +322,3 @@ def _anchor(shape: Shape | None) -> tuple[float, ...]:
     if isinstance(shape, Ellipse):
         return shape.centre
     return shape.low[:1] if isinstance(shape, Rectangle) and math.isfinite(shape.low[0]) else ()
-
-
-def _left_out(sample: Bound, root: Rows) -> list[Finding]:
-    lost, total = len(sample.sample) - len(root), len(sample.sample)
-    if not lost:
-        return []
-    code = "F-NONFINITE" if lost > total / 1000 else "N-NONFINITE"
-    return [
-        Finding(
-            code,
-            f"{lost:,} of {total:,} events have a value that is not a finite number in a gated channel "
-            "or in one mixed into it; they were left out of the root",
-        )
-    ]

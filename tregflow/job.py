@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -15,15 +14,17 @@ from tregflow import __version__
 from tregflow.binding import Marker
 from tregflow.errors import FileError, Finding, OutputError, TregflowError, nearest, refuse
 from tregflow.gating import Gated, gate
+from tregflow.identity import stated
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import sha256, write_whole
 from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storable
-from tregflow.sample import Channel, Sample
+from tregflow.privacy import BLANKS, told_fault
+from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.transforms import Identity, Transform
-from tregflow.twins import fingerprint
+from tregflow.twins import data_sha256
 from tregflow.view import Bound
 
 TRANSIENT = {"E-INTERNAL", "E-WORKER", "E-CHANGED", "E-MISSING", "E-UNREADABLE"}
@@ -107,8 +108,8 @@ def gate_file(job: Job) -> Ended:
         raise
     except TregflowError as error:
         return Ended(_passing(job, error))
-    except Exception:  # noqa: BLE001 - the one border where a fault of ours must take no other file with it
-        return Ended(_fault(job))
+    except Exception as error:  # noqa: BLE001 - the one border where a fault of ours must take no other file with it
+        return Ended(_fault(job, error))
 
 
 def plan(job: Job) -> Ended:
@@ -329,15 +330,16 @@ def _named(job: Job) -> Evidence:
 
 
 def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
-    acquired = " ".join(
-        word for word in (sample.keywords.get("$DATE", ""), sample.keywords.get("$CYTSN", "")) if word
-    )
-    return replace(evidence, events=len(sample), print=fingerprint(sample), acquired=acquired)
+    said = stated(sample.keywords, sample.channels)
+    acquired = " ".join(sample.keywords.get(key, "") for key in ("$DATE", "$CYTSN")).strip(BLANKS)
+    return replace(evidence, events=len(sample), data_sha256=data_sha256(sample), acquired=acquired, date=said.date,
+                   cytometer=said.cytometer, serial=said.serial, voltages=said.voltages, gains=said.gains)  # fmt: skip
 
 
 def _bound_evidence(evidence: Evidence, bound: Bound) -> Evidence:
     names = {marker: bound.sample.names[place] for marker, place in bound.channels.items()}
-    stored = {marker: _scaling(bound.sample.channels[place]) for marker, place in bound.channels.items()}
+    stored = {marker: bound.sample.channels[place].scaling for marker, place in bound.channels.items()}
+    stored |= {channel.name: channel.scaling for channel in bound.sample.channels if channel.is_time}
     axes = {marker: _axis(scale) for marker, scale in bound.scales.items()}
     matrix = bound.compensation.source if bound.compensation else "none"
     return replace(evidence, channels=names, stored_values=stored, compensation=matrix, axes=axes)
@@ -350,15 +352,6 @@ def _axis(scale: Transform) -> str:
     return " ".join([name, *given])
 
 
-def _scaling(channel: Channel) -> str:
-    words = [f"log {channel.decades:g} decades undone" if channel.decades else "linear"]
-    if channel.gain != 1:
-        words.append(f"divided by gain {channel.gain:g}")
-    elif channel.stated_gain != 1:
-        words.append(f"gain {channel.stated_gain:g} ignored")
-    return ", ".join(words)
-
-
 def _passing(job: Job, error: TregflowError) -> Outcome:
     """Return a refusal that says nothing lasting of the file and is not kept."""
     return Outcome(job.tube.sample, "refused", {}, _named(job), _said(error))
@@ -368,7 +361,7 @@ def _said(error: TregflowError) -> tuple[Finding, ...]:
     return tuple(Finding(finding.code, finding.sentence) for finding in error.findings)
 
 
-def _fault(job: Job) -> Outcome:
-    write_whole(job.folder.fault_path(job.tube.sample), traceback.format_exc().encode("utf-8", "replace"))
+def _fault(job: Job, error: Exception) -> Outcome:
+    write_whole(job.folder.fault_path(job.tube.sample), told_fault(error).encode("utf-8", "replace"))
     told = f"a fault of tregflow's own; the traceback is in faults/{job.tube.sample}.txt: please report it"
     return Outcome(job.tube.sample, "refused", {}, _named(job), (Finding("E-INTERNAL", told),))

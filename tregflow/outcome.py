@@ -19,7 +19,7 @@ from tregflow.gating import Gated, Placed
 from tregflow.populations import count
 from tregflow.template import Template
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the outcome format and of every number in it: a change of either changes every key."""
 
 REST = "template: name, matrix or order of gates"
@@ -40,10 +40,11 @@ class Evidence:
         Of the file, hexadecimal.
     events : int
         In the data set.
-    print : str
-        A fingerprint of DATA: two files with the same one may hold the same events.
+    data_sha256 : str
+        Of the events as they are stored, hexadecimal: the same for a copy with another name or other
+        keywords, packed or not.
     acquired : str
-        ``$DATE`` and ``$CYTSN``, from which a run is guessed.
+        ``$DATE`` and ``$CYTSN`` as written, from which a run is guessed.
     channels : mapping of str to str
         ``$PnN`` by marker.
     compensation : str
@@ -52,17 +53,28 @@ class Evidence:
         How stored values of each bound channel became linear.
     axes : mapping of str to str
         The scale of each bound channel, with its parameters.
+    date : str
+        ``$DATE`` as 2021-03-15; empty where it can be read in two ways.
+    cytometer, serial : str
+        ``$CYT`` and ``$CYTSN``.
+    voltages, gains : mapping of str to float
+        ``$PnV``, where it is stated, and the gain that was applied, by ``$PnN``.
     """
 
     name: str
     sha256: str = ""
     events: int | None = None
-    print: str = ""
+    data_sha256: str = ""
     acquired: str = ""
     channels: Mapping[str, str] = field(default_factory=dict)
     compensation: str = ""
     stored_values: Mapping[str, str] = field(default_factory=dict)
     axes: Mapping[str, str] = field(default_factory=dict)
+    date: str = ""
+    cytometer: str = ""
+    serial: str = ""
+    voltages: Mapping[str, float] = field(default_factory=dict)
+    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +129,10 @@ class Outcome:
         return not said and all(measure["verdict"] == "pass" for measure in self.measures)
 
     def adding(self, *findings: Finding) -> Outcome:
-        """Return the outcome with more said about the file."""
-        return replace(self, findings=(*self.findings, *findings))
+        """Return the outcome with more said about the file; a flag bears on every measure."""
+        flags = [finding for finding in findings if finding.answer == "flag"]
+        measures = tuple(_flagged(measure, flags) for measure in self.measures) if flags else self.measures
+        return replace(self, findings=(*self.findings, *findings), measures=measures)
 
     def refusing(self, finding: Finding) -> Outcome:
         """Return the outcome without its numbers."""
@@ -223,6 +237,13 @@ def _measure(judged: Judged) -> dict[str, Any]:
     return {"measure": percent.measure.name, "role": percent.measure.role, "numerator": percent.numerator,
             "denominator": percent.denominator, "percent": percent.percent, "ci_low": percent.low, "ci_high": percent.high,
             "verdict": judged.verdict, "findings": [asdict(finding) for finding in judged.findings]}  # fmt: skip
+
+
+def _flagged(measure: Mapping[str, Any], flags: Iterable[Finding]) -> dict[str, Any]:
+    """Return a measure that someone must look at; one without a number stays without."""
+    verdict = "fail" if measure["verdict"] == "fail" else "review"
+    said = [*measure.get("findings", ()), *map(asdict, flags)]
+    return {**measure, "verdict": verdict, "findings": said}
 
 
 def _plain(value: Any) -> Any:

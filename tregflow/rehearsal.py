@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tregflow.errors import Finding, TregflowError
+from tregflow.identity import Doubt, Stated, doubts, stated
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import located
 from tregflow.job import EMPTY, bind_control, refuse_absent
+from tregflow.outcome import storable
 from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
-from tregflow.twins import fingerprint, twins
+from tregflow.twins import data_sha256, twins
 from tregflow.view import Bound
 
 NAMED = 8
@@ -33,11 +35,15 @@ class Rehearsed:
         Of each file, by sample, in the sheet's order.
     channels : mapping of str to mapping of str to str
         ``$PnN`` by marker, by sample; only gated tubes that could be bound.
+    values : mapping of str to mapping of str to str
+        What the keywords say that an ``F-IDENTITY`` or ``N-IDENTITY`` is about, by sample. They may name
+        a person: for the terminal of somebody who asks, and for nothing else.
     """
 
     general: tuple[Finding, ...]
     said: Mapping[str, tuple[Finding, ...]]
     channels: Mapping[str, Mapping[str, str]]
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
     @property
     def troubled(self) -> tuple[str, ...]:
@@ -62,22 +68,26 @@ def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> Rehearsed
     Rehearsed
     """
     seen = {tube.sample: _seen(template, tube, root) for tube in tubes}
-    places = {tube.sample: (located(root, tube.file), tube.data_set) for tube in tubes}
-    twice = twins({name: one.print for name, one in seen.items() if one.print}, places)
+    files = {tube.sample: storable(located(root, tube.file).name) for tube in tubes}
+    twice = twins({name: one.data_sha256 for name, one in seen.items() if one.data_sha256}, files)
+    doubted = doubts(tubes, {name: one.stated for name, one in seen.items() if one.stated})
     lost = _incomparable(tubes)
-    said = {name: (*one.said, *(each[name] for each in (twice, lost) if name in each))
+    said = {name: (*one.said, *(doubt.finding for doubt in doubted.get(name, ())),
+                   *(each[name] for each in (twice, lost) if name in each))
             for name, one in seen.items()}  # fmt: skip
     channels = {name: one.channels for name, one in seen.items() if one.channels}
-    return Rehearsed((*_wide_windows(template), *_single_visits(tubes)), said, channels)
+    values = {name: told for name, one in seen.items() if (told := _values(one, doubted.get(name, ())))}
+    return Rehearsed((*_wide_windows(template), *_single_visits(tubes)), said, channels, values)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What there is to say of one file, the fingerprint of its events, and its channels by marker."""
+    """What there is to say of one file, the hash of its events, its channels by marker, and what it says of itself."""
 
     said: tuple[Finding, ...]
-    print: str = ""
+    data_sha256: str = ""
     channels: Mapping[str, str] = field(default_factory=dict)
+    stated: Stated | None = field(default=None, repr=False)
 
 
 def _seen(template: Template, tube: Tube, root: Path) -> _Seen:
@@ -88,12 +98,13 @@ def _seen(template: Template, tube: Tube, root: Path) -> _Seen:
                           data_set=tube.data_set)  # fmt: skip
     except TregflowError as error:
         return _Seen(error.findings)
-    print_of = fingerprint(sample) if len(sample) else ""
+    digest = data_sha256(sample) if len(sample) else ""
     try:
         said, channels = _bound(template, tube, sample)
     except TregflowError as error:
-        return _Seen((*sample.findings, *error.findings), print_of)
-    return _Seen((*sample.findings, *said, *_too_few(template, tube, sample)), print_of, channels)
+        return _Seen((*sample.findings, *error.findings), digest)
+    own = replace(stated(sample.keywords, sample.channels), channels=channels) if len(sample) else None
+    return _Seen((*sample.findings, *said, *_too_few(template, tube, sample)), digest, channels, own)
 
 
 def _bound(template: Template, tube: Tube, sample: Sample) -> tuple[tuple[Finding, ...], Mapping[str, str]]:
@@ -102,6 +113,12 @@ def _bound(template: Template, tube: Tube, sample: Sample) -> tuple[tuple[Findin
         return bind_control(template, sample, tube.channels)[1], {}
     bound: Bound = template.bind(sample, tube.channels)
     return bound.findings, {marker: sample.names[place] for marker, place in bound.channels.items()}
+
+
+def _values(seen: _Seen, doubted: Sequence[Doubt]) -> dict[str, str]:
+    """Return what the keywords say that doubts are about."""
+    names = seen.stated.names if seen.stated else {}
+    return {key: names[key] for doubt in doubted for key in doubt.keywords}
 
 
 def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, ...]:

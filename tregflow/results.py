@@ -27,7 +27,7 @@ TREG = ("subject", "visit", "collected", "sample", "run", "measure", "role", "nu
 POPULATIONS = ("sample", "subject", "visit", "run", "population", "path", "parent", "count", "percent_of_parent",
                "status", "gate", "shift", "shift_decades", "reason", "is_reference")  # fmt: skip
 FILES = ("sample", "file", "subject", "visit", "tube", "run", "state", "verdict", "codes", "sentences", "events",
-         "channels", "stored_values", "axes", "compensation", "sha256")  # fmt: skip
+         "channels", "stored_values", "axes", "compensation", "sha256", "data_sha256")  # fmt: skip
 
 
 def paired(tubes: Iterable[Tube], outcomes: Mapping[str, Outcome]) -> tuple[Pair, ...]:
@@ -92,7 +92,8 @@ def _file_row(tube: Tube, outcome: Outcome) -> Cells:
             "tube": tube.tube, "run": run_of(tube, outcome), "state": outcome.state, "verdict": outcome.verdict,
             "codes": summary(said), "sentences": " | ".join(f"{finding.code} {finding.sentence}" for finding in said),
             "events": file.events, "channels": _listed(file.channels), "stored_values": _listed(file.stored_values),
-            "axes": _listed(file.axes), "compensation": file.compensation, "sha256": file.sha256}  # fmt: skip
+            "axes": _listed(file.axes), "compensation": file.compensation, "sha256": file.sha256,
+            "data_sha256": file.data_sha256}  # fmt: skip
 
 
 def every_finding(outcome: Outcome) -> tuple[Finding, ...]:

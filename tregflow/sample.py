@@ -10,6 +10,7 @@ amplifier undone, the gain divided out. Nothing is ever clipped.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -48,6 +49,10 @@ class Channel:
         What ``$PnE`` and ``$PnG`` say, whether or not it is applied.
     voltage : str
         ``$PnV`` as written, to compare tubes by.
+    is_time : bool
+        Whether the channel keeps time; its steps stay steps.
+    step : float
+        Seconds of one step of time (``$TIMESTEP``); NaN where the file has none that is valid.
     """
 
     name: str
@@ -60,11 +65,37 @@ class Channel:
     stated_decades: float = 0.0
     stated_gain: float = 1.0
     voltage: str = ""
+    is_time: bool = False
+    step: float = float("nan")
 
     @property
     def is_linear(self) -> bool:
         """Whether scale values are the stored ones."""
         return self.decades == 0 and self.gain == 1
+
+    @property
+    def scaling(self) -> str:
+        """How stored values become what gates see, and why, in words."""
+        words = [self._amplifier(), self._gain()]
+        if self.is_time:
+            step = "no valid $TIMESTEP" if math.isnan(self.step) else f"$TIMESTEP {self.step:g} s not applied"
+            words.append(f"steps as stored, {step}")
+        return ", ".join(filter(None, words))
+
+    def _amplifier(self) -> str:
+        if self.decades:
+            return f"log amplifier undone ($PnE {self.decades:g},{self.offset:g} over {self.range:g})"
+        if self.stated_decades:
+            return f"linear as stored ($PnE {self.stated_decades:g} decades on floats, not undone)"
+        return "linear as stored"
+
+    def _gain(self) -> str:
+        if self.gain != 1:
+            return f"divided by gain {self.gain:g} ($PnG)"
+        if self.stated_gain == 1:
+            return ""
+        why = "time" if self.is_time else "behind a log amplifier" if self.decades else "as asked"
+        return f"gain {self.stated_gain:g} not applied ($PnG; {why})"
 
     def masked(self, stored: NDArray[Any]) -> NDArray[Any]:
         """Return stored integers without the bits above the channel's range."""
@@ -197,12 +228,12 @@ class Sample:
 
     def _field(self, rows: Rows | slice, index: int) -> NDArray[Any]:
         if self.records.dtype.names:
-            return _assembled(self.records[self.records.dtype.names[index]][rows])
+            return assembled(self.records[self.records.dtype.names[index]][rows])
         return self.records[rows, index]
 
 
-def _assembled(column: NDArray[Any]) -> NDArray[Any]:
-    """Put integers of 24, 40, 48 or 56 bits together: each byte is a field, named by its shift."""
+def assembled(column: NDArray[Any]) -> NDArray[Any]:
+    """Return integers of 24, 40, 48 or 56 bits put together: each byte is a field, named by its shift."""
     if not column.dtype.names:
         return column
     wide: type[Any] = np.uint32 if len(column.dtype.names) <= 4 else np.uint64

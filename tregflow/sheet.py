@@ -115,7 +115,7 @@ def _fcs_files(folder: Path) -> list[Path]:
 
 def _is_fcs(path: Path) -> bool:
     """Whether a file is one by its name or its first bytes."""
-    if not path.is_file() or path.suffix.casefold() == ".fcs":
+    if not path.is_file() or path.name.casefold().endswith((".fcs", ".fcs.gz")):
         return path.is_file()
     try:
         with path.open("rb") as file:

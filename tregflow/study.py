@@ -203,6 +203,7 @@ def stem(file: str) -> str:
 
 def _bare_stem(file: str) -> str:
     base = re.split(r"[\\/]", file)[-1]
+    base = base[:-3] if base.casefold().endswith(".fcs.gz") else base
     return base[: base.rfind(".")] if "." in base[1:] else base
 
 

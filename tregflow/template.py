@@ -11,7 +11,7 @@ import copy
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -179,6 +179,7 @@ class Template:
         compensation = _unmixed(sample, channels, self.compensation) if compensating else None
         scaled = _scaled(sample, _used(sample, channels, compensation), self.scaling)
         mixed = self._mixed(sample, channels, compensation) if compensation else ()
+        mixed = (*mixed, *_rewritten(sample)) if compensating else mixed
         scales = {name: self.scales[name] for name in channels}
         return Bound(sample, channels, scales, compensation, (*found, *scaled, *mixed))
 
@@ -219,21 +220,37 @@ def _unmixed(sample: Sample, channels: Mapping[str, int], asked: str | Spillover
     return match_spillover(spillover, sample)
 
 
+def _rewritten(sample: Sample) -> Iterator[Finding]:
+    """Yield a flag where a program that may have compensated the events wrote the file."""
+    said = sample.keywords.get("TRANSFORMATION", "").strip().casefold()
+    if said in {"applied", "custom"}:
+        seen = f'the keyword transformation says "{said}": R\'s flowCore wrote the file'
+        told = f"{seen}, perhaps compensated or transformed, and the template compensates"
+        yield Finding("F-TRANSFORMED", f"{told}; compare with the cytometer's own export")
+
+
 def _scaled(sample: Sample, names: Mapping[int, str], scaling: Scaling) -> list[Finding]:
     """Return what is to be said of amplifiers that a file leaves open; `names` are of every channel used."""
-    findings = []
+    findings: list[Finding] = []
     for place, name in names.items():
         channel = sample.channels[place]
-        if math.isnan(channel.stated_gain):
-            raise refuse(
-                "E-SCALING", f"the gain ($PnG) of {name} is no number above 0; export the file again"
-            )
-        if channel.gain != 1 and scaling.gain is None:
-            told = f"{name} has gain {channel.gain:g}, which was divided out; write scaling: {{gain: apply}} or {{gain: ignore}}"
-            findings.append(Finding("F-GAIN", f"{told} in the template"))
+        findings += _of_gain(name, channel, scaling)
         if channel.stated_decades and not channel.decades:
             findings.append(_log_unapplied(name, channel, scaling))
     return findings
+
+
+def _of_gain(name: str, channel: Channel, scaling: Scaling) -> Iterator[Finding]:
+    """Yield a flag where a gain may be applied or not and the template does not say; refuse one without meaning."""
+    if math.isnan(channel.stated_gain):
+        raise refuse("E-SCALING", f"the gain ($PnG) of {name} is no number above 0; export the file again")
+    if channel.stated_gain == 1 or channel.is_time or scaling.gain is not None:
+        return
+    told = f"{name} has gain {channel.stated_gain:g}, which was divided out; write scaling: {{gain: apply}}"
+    if channel.decades:
+        told = f"{name} has gain {channel.stated_gain:g} behind a log amplifier, which was not divided out"
+        told = f"{told}, as gains are of linear amplifiers; write scaling: {{gain: apply}}"
+    yield Finding("F-GAIN", f"{told} or {{gain: ignore}} in the template")
 
 
 def _used(sample: Sample, channels: Mapping[str, int], compensation: Compensation | None) -> dict[int, str]:

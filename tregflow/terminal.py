@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tregflow.results import Pair
     from tregflow.study import Tube
     from tregflow.template import Template
+    from tregflow.verify import Verified
 
 COLOURS = {
     "pass": "green",
@@ -99,11 +101,16 @@ def show_inputs(template: Template, path: Path, sheet: Path | None, rows: int) -
     )
 
 
-def show_check(found: Rehearsed, tubes: Sequence[Tube], command: str) -> None:
-    """Print what there is to say before gating, how markers are bound, and what to do next."""
+def show_check(found: Rehearsed, tubes: Sequence[Tube], command: str, *, values: bool = False) -> None:
+    """Print what there is to say before gating, how markers are bound, and what to do next.
+
+    With `values`, also what the keywords say that contradict the sheet.
+    """
     titles = {tube.sample: titled(tube.sample, tube.file) for tube in tubes}
     say_findings("", found.general, notes=True)
     _show_grouped(found.said, titles)
+    if values:
+        _show_values(found.values, titles)
     for marker, words in _bindings(found.channels, titles).items():
         out.print(Text(f"{shown(marker)} = {shown(words)}", "dim"))
     ready, troubled = len(tubes) - len(found.troubled), len(found.troubled)
@@ -115,6 +122,21 @@ def show_check(found: Rehearsed, tubes: Sequence[Tube], command: str) -> None:
         out.print(
             f"{counted(len(tubes), 'file')} {'is' if ready == 1 else 'are'} ready to gate\nNext: {shown(command)}"
         )
+
+
+def _show_values(values: Mapping[str, Mapping[str, str]], titles: Mapping[str, str]) -> None:
+    """Print keywords that may name a person where somebody reads them, and nowhere that keeps them."""
+    if not values:
+        out.print(Text("no keyword contradicts the sheet, so there is no value to show", "dim"))
+    elif not sys.stdout.isatty():
+        err.print(
+            "--show-values: the values may name a person, so they are shown on a terminal and written into no file"
+        )
+    else:
+        out.print(Text("\nShown here and written nowhere, as it may name a person", "bold"))
+        for sample, said in values.items():
+            for key, value in said.items():
+                out.print(f"  {shown(titles[sample])}  {key} = {shown(value.strip())}")
 
 
 def _show_grouped(said: Mapping[str, Sequence[Finding]], titles: Mapping[str, str]) -> None:
@@ -164,12 +186,19 @@ def _renamed(names: Mapping[str, str]) -> list[tuple[str, str]]:
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[Ended], None]]:
-    """Show a bar on a terminal while files end; nothing elsewhere."""
-    columns = (TextColumn("gating"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    """Show a bar on a terminal while files are gated; nothing elsewhere."""
+    with advance(total, "gating") as seen:
+        yield lambda ended: seen(ended.outcome.sample)
+
+
+@contextmanager
+def advance(total: int, word: str) -> Iterator[Callable[[str], None]]:
+    """Show a bar on a terminal that advances with every name it is told; nothing elsewhere."""
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                TextColumn("{task.fields[last]}", markup=False))  # fmt: skip
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task("", total=total, last="")
-        yield lambda ended: bar.update(task, advance=1, last=shown(ended.outcome.sample))
+        yield lambda name: bar.update(task, advance=1, last=shown(name))
 
 
 def show_batch(batch: Batch, folder: Path, primary: str) -> None:
@@ -199,6 +228,64 @@ def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
         )
     counts = ", ".join(f"{words.count(word)} {told}" for word, told in PLANNED.items() if word in words)
     out.print(f"{counted(len(plans), 'file')}: {counts}; nothing was written")
+
+
+VERDICTS = {
+    "confirmed": "confirmed by another reader",
+    "differs": "read differently by another reader",
+    "unconfirmed": "not confirmed by any",
+    "refused": "not read by tregflow",
+}
+TONES = {"agrees": "green", "agrees if told": "green", "differs": "red", "confirmed": "green", "refused": "red",
+         "unconfirmed": "yellow"}  # fmt: skip
+
+
+def show_verified(found: Sequence[Verified], versions: Mapping[str, str]) -> None:
+    """Print what the other readers made of every file, what there is to look at, and what to do."""
+    names = _shortest([one.label for one in found])
+    first = sorted(found, key=lambda one: one.state == "confirmed") if len(found) > LONGEST else found
+    _print_whole(_answers(first[:LONGEST], names, versions))
+    if len(found) > LONGEST:
+        out.print(f"… and {len(found) - LONGEST} more; --json prints them all")
+    _show_said("To look at", found, names, grave=True)
+    _show_said("Good to know", found, names, grave=False)
+    states = [one.state for one in found]
+    counts = [f"{states.count(state)} {told}" for state, told in VERDICTS.items() if state in states]
+    out.print(f"\n{counted(len(found), 'file')}: {', '.join(counts)}.")
+    if set(states) == {"confirmed"}:
+        out.print("Every stored value, channel name and spillover matrix was found again.")
+    else:
+        out.print("Next: tregflow explain CODE says what a code means and what to do.")
+
+
+def _show_said(title: str, found: Sequence[Verified], names: Mapping[str, str], *, grave: bool) -> None:
+    """Print what was said of files; notes are grave where they are why nothing was confirmed."""
+    said = {one.label: [finding for finding in one.findings
+                        if grave == (finding.answer != "note" or one.state == "unconfirmed")] for one in found}  # fmt: skip
+    if any(said.values()):
+        out.print(Text(f"\n{title}", "bold"))
+        _show_grouped(said, names)
+
+
+def _answers(found: Sequence[Verified], names: Mapping[str, str], versions: Mapping[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("file", no_wrap=True)
+    table.add_column("events", justify="right", no_wrap=True)
+    for name in (*(f"{reader} {version}".strip() for reader, version in versions.items()), "file is"):
+        table.add_column(name, no_wrap=True)
+    for one in found:
+        kinds = {answer.reader: answer.kind for answer in one.answers}
+        words = [*(kinds.get(reader, "–") for reader in versions), one.state]
+        table.add_row(shown(names[one.label]), "–" if one.state == "refused" else f"{one.events:,}",
+                      *(Text(word, TONES.get(word, "")) for word in words))  # fmt: skip
+    return table
+
+
+def _shortest(labels: Sequence[str]) -> dict[str, str]:
+    """Return the names of files without their folders, where they can still be told apart."""
+    bare = {label: re.split(r"[\\/]", label)[-1] for label in labels}
+    bearers = Counter(bare.values())
+    return {label: name if bearers[name] == 1 else label for label, name in bare.items()}
 
 
 def _planned(ended: Ended) -> str:

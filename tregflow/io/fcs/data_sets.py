@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import IO
 
 from tregflow.errors import FileError, Finding, refuse
 from tregflow.io.fcs.segments import EMPTY, HEADER_LENGTH, Header, Source, Span, read_header, stated_span
-from tregflow.io.fcs.text import BLANKS, Text, merged, read_text, whole
+from tregflow.io.fcs.text import LARGEST_TEXT, Text, merged, read_text, whole
+from tregflow.privacy import BLANKS
 
 MOST_DATA_SETS = 1_000
 
@@ -43,9 +44,16 @@ class DataSet:
         span = self.stated("$BEGINSTEXT", "$ENDSTEXT")
         return EMPTY if span.length <= 1 or span.overlaps(self.header.text) else span
 
+    @property
+    def analysis(self) -> Span:
+        """Bytes of ANALYSIS; TEXT says where when HEADER does not; none, if not all in the file."""
+        stated = self.stated("$BEGINANALYSIS", "$ENDANALYSIS")
+        span = self.header.analysis if self.header.analysis != EMPTY else stated
+        return span if span.end <= self.source.size + 1 else EMPTY
+
     def claimed(self) -> tuple[Span, ...]:
         """Return the segments beside TEXT and DATA."""
-        return (self.header.analysis, self.supplement, *_other_segments(self.source, self.header))
+        return (self.analysis, self.supplement, *_other_segments(self.source, self.header))
 
 
 def _other_segments(source: Source, header: Header) -> Iterator[Span]:
@@ -57,7 +65,7 @@ def _other_segments(source: Source, header: Header) -> Iterator[Span]:
             yield stated_span(begin, last)
 
 
-def read_data_sets(stream: BinaryIO) -> tuple[list[DataSet], tuple[Finding, ...]]:
+def read_data_sets(stream: IO[bytes]) -> tuple[list[DataSet], tuple[Finding, ...]]:
     """Return the data sets of an open file, at least one, and what is odd about their chain.
 
     Raises
@@ -66,7 +74,7 @@ def read_data_sets(stream: BinaryIO) -> tuple[list[DataSet], tuple[Finding, ...]
         If the first one cannot be read; a later one only ends the chain.
     """
     found = [_data_set(Source(stream, 0, os.fstat(stream.fileno()).st_size))]
-    while len(found) < MOST_DATA_SETS:
+    while len(found) < MOST_DATA_SETS and sum(each.header.text.length for each in found) <= LARGEST_TEXT:
         last = found[-1]
         offset, stray = _next_offset(last)
         if not offset:
@@ -77,7 +85,7 @@ def read_data_sets(stream: BinaryIO) -> tuple[list[DataSet], tuple[Finding, ...]
             sentence = f"data set {len(found) + 1} cannot be read: {problem.findings[0].sentence}"
             return found, (Finding("N-DATASET", sentence),)
         found[-1:] = [replace(last, source=last.source.ending_at(offset)), following]
-    return found, (Finding("N-DATASET", f"only the first {MOST_DATA_SETS:,} data sets were looked at"),)
+    return found, (Finding("N-DATASET", f"only the first {len(found):,} data sets were looked at"),)
 
 
 def _data_set(source: Source) -> DataSet:

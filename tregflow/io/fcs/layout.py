@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tregflow.errors import Finding, refuse
-from tregflow.io.fcs.text import BLANKS, decimal, listed, required, shown, whole
+from tregflow.io.fcs.text import decimal, required, whole
+from tregflow.privacy import BLANKS, listed, shown
 from tregflow.sample import Channel
 
 MOST_PARAMETERS = 10_000
@@ -102,7 +103,7 @@ def _parameter_count(keywords: Keywords) -> int:
     surplus = [key for key in (f"$P{count + 1}{letter}" for letter in "NBR") if key in keywords]
     if surplus:
         sentence = (
-            f"$PAR is {count}, but {listed(surplus)} describes one more parameter; columns would rotate"
+            f"$PAR is {count}, but there is {listed(surplus)} of one more parameter; columns would rotate"
         )
         raise refuse("E-KEYWORD", sentence)
     return count
@@ -221,7 +222,15 @@ def _channel(keywords: Keywords, number: int, kind: Kind, scaling: Scaling) -> C
         stated_decades=decades,
         stated_gain=stated_gain,
         voltage=keywords.get(f"$P{number}V", "").strip(BLANKS),
+        is_time=is_time(name),
+        step=_step(keywords) if is_time(name) else math.nan,
     )
+
+
+def _step(keywords: Keywords) -> float:
+    """Return the seconds of one step of time; NaN where ``$TIMESTEP`` is no number above 0."""
+    step = decimal(keywords.get("$TIMESTEP"))
+    return step if step is not None and step > 0 else math.nan
 
 
 def is_time(name: str) -> bool:
@@ -283,6 +292,9 @@ def _missing(keywords: Keywords, layout: Layout) -> Iterator[Finding]:
         lacking = _absent(keywords, [f"$P{number}{letter}" for number in floats])
         if lacking:
             yield Finding("N-KEYWORD", f"{listed(lacking)} missing; floating-point values do not need it")
+    odd = [f"$P{number}R" for number in floats if _is_no_number(keywords.get(f"$P{number}R", ""))]
+    if odd:
+        yield Finding("N-KEYWORD", f"{listed(odd)} is no number; floating-point values do not need it")
     if layout.doubt:
         yield Finding(
             "N-KEYWORD",
@@ -291,14 +303,23 @@ def _missing(keywords: Keywords, layout: Layout) -> Iterator[Finding]:
         )
 
 
+def _is_no_number(written: str) -> bool:
+    return bool(written.strip(BLANKS)) and decimal(written) is None
+
+
 def _ranges(layout: Layout, channels: Sequence[Channel]) -> Iterator[Finding]:
-    odd = [
-        f"$P{number}R"
+    spans = {
+        f"$P{number}R": (channel.range, 8 * kind.width)
         for number, (kind, channel) in enumerate(zip(layout.kinds, channels, strict=True), 1)
-        if kind.letter == "I" and channel.range <= 1
-    ]
-    if odd:
-        yield Finding("N-KEYWORD", f"{listed(odd)} is not above 1; no bit of these integers was masked")
+        if kind.letter == "I"
+    }
+    if odd := [key for key, (span, _) in spans.items() if span <= 1]:
+        yield Finding("F-RANGE", f"{listed(odd)} is not above 1; no bit of these integers was masked")
+    if huge := [key for key, (span, bits) in spans.items() if span > 2.0**bits]:
+        span, bits = spans[huge[0]]
+        seen = f"{huge[0]} is {span:.15g}, but {bits} bits hold at most {2**bits:,}"
+        also = f" (and so {listed(huge[1:])})" if huge[1:] else ""
+        yield Finding("F-RANGE", f"{seen}{also}; is $PnR or $PnB wrong?")
 
 
 def _names(keywords: Keywords, channels: Sequence[Channel]) -> Iterator[Finding]:

@@ -13,10 +13,14 @@ from dataclasses import dataclass, replace
 from tregflow.errors import FileError, Finding, refuse
 from tregflow.io.fcs.data_sets import DataSet
 from tregflow.io.fcs.segments import EMPTY, HEADER_LENGTH, LARGEST_OFFSET, Span, gaps
-from tregflow.io.fcs.text import shown, whole
+from tregflow.io.fcs.text import whole
+from tregflow.privacy import shown
 
 CRC_LENGTH = 8
 """The checksum that may end a data set (FCS 3.1, 3.5); nobody computes it and zeros are common."""
+
+NEAR = 256
+"""Bytes behind TEXT, and behind the last segment, in which what was pushed out of its place is looked for."""
 
 FILL = b" \0\r\n"
 """What writers put between segments."""
@@ -36,6 +40,11 @@ class Claim:
     def is_open(self) -> bool:
         """Whether it says where DATA begins and not where it ends: no end, or the begin once more."""
         return 0 <= self.span.end - self.span.begin <= 1
+
+    @property
+    def verb(self) -> str:
+        """What it, or they, do."""
+        return "give" if " and " in self.source else "gives"
 
     def __str__(self) -> str:
         return f"{self.source} ({self.span})"
@@ -66,7 +75,7 @@ class Demand:
         return self.width * (self.total or 0)
 
     def __str__(self) -> str:
-        return f"{self.total or 0:,} events of {self.width} bytes"
+        return f"{self.total or 0:,} event{'s'[: self.total != 1]} of {self.width:,} bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +114,11 @@ def find_events(data_set: DataSet, width: int, *, doubt: str = "") -> Place:
     if demand.total == 0:
         return _nothing(data_set, claims, width)
     place = _placed(data_set, claims, demand)
-    _refuse_overlaps(data_set, Span(place.begin, place.begin + place.n_events * width))
-    return replace(place, findings=(*place.findings, *_silences(data_set), *_shifts(data_set, place.begin)))
+    events = Span(place.begin, place.begin + place.n_events * width)
+    _refuse_overlaps(data_set, events)
+    return replace(
+        place, findings=(*place.findings, *_silences(data_set, events.begin), *_shifts(data_set, events))
+    )
 
 
 def _demand(data_set: DataSet, width: int, doubt: str) -> Demand:
@@ -147,8 +159,9 @@ def _fits(span: Span, demand: Demand, size: int) -> bool:
 
 def _settled(data_set: DataSet, fitting: Sequence[Claim]) -> Claim:
     """Return the claim to believe of those that fit: the one that leaves no value before it unclaimed."""
-    if len({claim.span.begin for claim in fitting}) == 1:
-        return fitting[0]
+    first, *others = fitting
+    if all(_is_harmless(other, first.span) or other.span.begin == first.span.begin for other in others):
+        return first
     quiet = [claim for claim in fitting if not _unclaimed(data_set, claim.span.begin)]
     if len(quiet) == 1:
         return quiet[0]
@@ -186,7 +199,8 @@ def _loosely(data_set: DataSet, claim: Claim, demand: Demand) -> Place:
     if length < span.length - 1 or n_events < max(demand.total or 0, 1):
         raise _misfit([claim], demand, size)
     if demand.total == n_events:
-        finding = Finding("N-OFFSETS", f"DATA is {rest} bytes longer than its {demand}")
+        seen = f"{claim.source} {claim.verb} {span.length:,} bytes to DATA ({span}), but {demand} need {demand.length:,}"
+        finding = Finding("F-OFFSETS", f"{seen}; they were read from its begin, and columns may have rotated")
     else:
         finding = _wrong_total(data_set, demand, n_events, rest)
     return Place(span.begin, n_events, (finding,))
@@ -196,7 +210,9 @@ def _wrong_total(data_set: DataSet, demand: Demand, n_events: int, rest: int) ->
     stated = data_set.text.keywords.get("$TOT", "")
     announced = f"$TOT is {shown(stated)}" if stated.strip() else "$TOT is missing"
     left = f" and {rest} bytes more" if rest > 1 else ""
-    held = f"DATA holds {n_events:,} events of {demand.width} bytes{left}"
+    held = f"DATA holds {replace(demand, total=n_events)}{left}"
+    if data_set.header.version == "FCS2.0" and not stated.strip() and not left:
+        return Finding("N-KEYWORD", f"{announced}, as FCS 2.0 allows; {held}")
     return Finding("F-TOT", f"{announced}, but {held}; all events were read")
 
 
@@ -209,9 +225,10 @@ def _misfit(claims: Sequence[Claim], demand: Demand, size: int) -> FileError:
         return refuse("E-TRUNCATED", f"{there}; copy or export it again")
     needed = f"$TOT announces {demand}, {demand.length:,} in all"
     if demand.total is None:
-        needed = f"$TOT is no number and an event has {demand.width} bytes"
-    spans = ((claim.source, claim.span) for claim in claims)
-    held = " and ".join(f"{source} gives {span.length:,} bytes to DATA ({span})" for source, span in spans)
+        needed = f"$TOT is no number and an event has {demand.width:,} bytes"
+    held = " and ".join(
+        f"{claim.source} {claim.verb} {claim.span.length:,} bytes to DATA ({claim.span})" for claim in claims
+    )
     return refuse("E-OFFSETS", f"{needed}, but {held}; export the file again")
 
 
@@ -231,7 +248,7 @@ def _refuse_overlaps(data_set: DataSet, events: Span) -> None:
     others = {
         "HEADER": Span(0, HEADER_LENGTH + 1),
         "TEXT": data_set.header.text,
-        "ANALYSIS": data_set.header.analysis,
+        "ANALYSIS": data_set.analysis,
         "supplemental TEXT": data_set.supplement,
     }
     for name, span in others.items():
@@ -240,35 +257,85 @@ def _refuse_overlaps(data_set: DataSet, events: Span) -> None:
             raise refuse("E-OFFSETS", f"{said}; export the file again")
 
 
-def _silences(data_set: DataSet) -> Iterator[Finding]:
-    if data_set.header.data == EMPTY and data_set.source.size <= LARGEST_OFFSET:
+def _silences(data_set: DataSet, begin: int) -> Iterator[Finding]:
+    if too := _closing(data_set, begin):
+        seen = f"HEADER ends TEXT one byte too {too} (byte {data_set.header.text.end - 1})"
+        yield Finding("N-OFFSETS", f"{seen}; DATA begins right behind the delimiter that closes it")
+    is_silent = data_set.header.data == EMPTY or data_set.header.data.begin == LARGEST_OFFSET
+    if is_silent and data_set.source.size <= LARGEST_OFFSET:
         yield Finding("N-OFFSETS", "HEADER does not say where DATA is; the offsets in TEXT were used")
     if data_set.header.version != "FCS2.0" and data_set.stated("$BEGINDATA", "$ENDDATA") == EMPTY:
         yield Finding("N-OFFSETS", "TEXT does not say where DATA is; the offsets in HEADER were used")
 
 
-def _shifts(data_set: DataSet, begin: int) -> Iterator[Finding]:
-    """Yield a flag where all fits and yet a byte may have been lost or added before the events."""
+def _shifts(data_set: DataSet, events: Span) -> Iterator[Finding]:
+    """Yield a flag where all fits and yet bytes may have been lost or added before the events."""
     last = data_set.header.text.end - 1
-    if _unclaimed(data_set, begin):
-        seen = f"bytes between TEXT (to {last}) and DATA (from {begin}) belong to no segment"
+    if _unclaimed(data_set, events.begin):
+        seen = f"bytes between TEXT (to {last}) and DATA (from {events.begin}) belong to no segment"
         yield Finding("F-GAP", f"{seen}; columns may have rotated, look at the plots")
-    elif _misses_end(data_set):
-        seen = f"the last delimiter of TEXT does not stand at its end, byte {last}"
-        yield Finding("F-SHIFT", f"{seen}; a byte may be lost or added before the events, look at the plots")
+    elif data_set.source.read(Span(events.begin - 1, events.begin + 2)) == b"   ":
+        seen = f"the blanks before DATA run on into its first event (byte {events.begin})"
+        yield Finding("F-GAP", f"{seen}; columns may have rotated, look at the plots")
+    elif seen := _misses_end(data_set, events.begin) or _misses_checksum(data_set, events):
+        yield Finding("F-SHIFT", f"{seen}; bytes may be lost or added before the events, look at the plots")
 
 
-def _misses_end(data_set: DataSet) -> bool:
-    """Whether the delimiter that closes TEXT stands before its stated end, or right behind it."""
-    text = data_set.header.text
-    delimiter, following = (data_set.source.read(Span(at, at + 1)) for at in (text.begin, text.end))
-    ending = data_set.text.ending
-    return ending == "ragged" or (ending == "open" and following == delimiter)
+def _misses_end(data_set: DataSet, begin: int) -> str:
+    """Return how TEXT does not end where HEADER says; nothing where it does, or just was not closed."""
+    text, source = data_set.header.text, data_set.source
+    if data_set.text.ending == "closed" or _closing(data_set, begin):
+        return ""
+    delimiter = source.read(Span(text.begin, text.begin + 1))
+    value = source.read(text).rsplit(delimiter, 1)[-1].strip(FILL)
+    following, found, _ = source.read(Span(text.end, text.end + NEAR)).partition(delimiter)
+    if data_set.text.ending == "ragged" or (found and _is_printable(following)):
+        return f"the last delimiter of TEXT does not stand at its end, byte {text.end - 1}"
+    if not _is_printable(value):
+        return f"the last value of TEXT (to byte {text.end - 1}) ends in bytes that are no text"
+    return ""
+
+
+def _closing(data_set: DataSet, begin: int) -> str:
+    """Return how far HEADER misses the end of TEXT where DATA begins right behind the closing delimiter."""
+    text, source = data_set.header.text, data_set.source
+    delimiter, closing = (source.read(Span(at, at + 1)) for at in (text.begin, begin - 1))
+    if closing == delimiter and data_set.text.ending != "closed":
+        return {text.end - 1: "high", text.end + 1: "low"}.get(begin, "")
+    return ""
+
+
+def _is_printable(raw: bytes) -> bool:
+    """Whether bytes may be text, in UTF-8 or Latin-1: none of them is a control character."""
+    return not any(byte < 32 or 127 <= byte < 160 for byte in raw.replace(b"\t", b" "))
+
+
+def _misses_checksum(data_set: DataSet, events: Span) -> str:
+    """Return how the checksum of zeros that mostly ends a data set is cut, or pushed back."""
+    stated = (data_set.header.data, data_set.stated("$BEGINDATA", "$ENDDATA"))
+    if any(span.begin == events.begin and span.end > events.end + 1 for span in stated):
+        return ""  # DATA is said to be longer, so that what ends the data set may lie in it
+    segments = (events, data_set.header.text, *data_set.claimed())
+    end = max(span.end for span in segments if span.end <= data_set.source.size)
+    tail = data_set.source.read(Span(end, end + LARGEST_GAP)).strip(FILL)
+    zeros = len(tail) - len(tail.lstrip(b"0"))
+    if len(tail) > NEAR:
+        return ""
+    if (
+        1 < zeros < CRC_LENGTH and not tail[zeros : zeros + 1].isdigit()
+    ):  # a checksum that is computed has digits
+        return (
+            f"{zeros} of the {CRC_LENGTH} zeros that end a data set follow its last segment (byte {end - 1})"
+        )
+    if tail.endswith(b"0" * CRC_LENGTH) and len(tail) > CRC_LENGTH:
+        more = len(tail) - CRC_LENGTH
+        return f"{more} bytes more stand between the last segment (byte {end - 1}) and the zeros that end a data set"
+    return ""
 
 
 def _unclaimed(data_set: DataSet, begin: int) -> bool:
     """Whether values that no segment claims stand between TEXT and `begin`."""
-    end = data_set.header.text.end
+    end = data_set.header.text.end + (_closing(data_set, begin) == "low")
     return any(_loud(data_set, Span(end, min(begin, end + LARGEST_GAP))))
 
 

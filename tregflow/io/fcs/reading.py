@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from tregflow.errors import FileError, Finding, refuse
 from tregflow.io.fcs.data_sets import DataSet, read_data_sets, supplemented
 from tregflow.io.fcs.layout import Gain, Scaling, layout_findings, read_channels, read_layout
-from tregflow.io.fcs.offsets import CRC_LENGTH, find_events
+from tregflow.io.fcs.offsets import LARGEST_GAP, find_events
+from tregflow.io.fcs.packed import is_packed, unpacked
+from tregflow.io.fcs.plausible import odd_events
 from tregflow.io.fcs.segments import VERSIONS, Span
 from tregflow.io.fcs.spill import read_spillover
-from tregflow.io.fcs.text import BLANKS
+from tregflow.io.fcs.text import whole
+from tregflow.privacy import BLANKS
 from tregflow.sample import Channel, Sample, Spillover
 
 
@@ -101,11 +104,20 @@ def read_fcs(
     FileError
         If the file is missing, cut, contradicts itself or is stored in a way that is not read.
     """
-    with _opened(path) as stream:
-        scan = _scanned(stream, Path(path).name, Scaling(gain, log_on_floats), data_set)
-        records = _mapped(stream, scan)
+    with _opened(path) as file:
+        scan = _scanned(file, Scaling(gain, log_on_floats), data_set)
+        records = _mapped(file.stream, scan)
+    odd = tuple(finding.at(scan.name) for finding in odd_events(records, scan.channels))
     let_go = partial(_let_go, records)
-    return Sample(scan.name, scan.channels, records, scan.keywords, scan.spillover, scan.findings, let_go)
+    return Sample(
+        scan.name,
+        scan.channels,
+        records,
+        scan.keywords,
+        scan.spillover,
+        (*scan.findings, *odd),
+        let_go,
+    )
 
 
 def scan_fcs(
@@ -119,19 +131,27 @@ def scan_fcs(
 
     Parameters are those of `read_fcs`, and so are the refusals.
     """
-    with _opened(path) as stream:
-        return _scanned(stream, Path(path).name, Scaling(gain, log_on_floats), data_set)
+    with _opened(path) as file:
+        return _scanned(file, Scaling(gain, log_on_floats), data_set)
+
+
+class _Opened(NamedTuple):
+    """An open file: its name, what it says, and a note where that is packed in it."""
+
+    name: str
+    stream: IO[bytes]
+    findings: tuple[Finding, ...] = ()
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def _opened(path: str | os.PathLike[str]) -> Iterator[_Opened]:
     """Open a file; whatever is refused inside is said of its name."""
     path = Path(path)
     name = path.name
     try:
         _require_file(path)
-        with path.open("rb") as stream:
-            yield stream
+        with path.open("rb") as stream, _plain(stream, name) as opened:
+            yield opened
     except FileNotFoundError:
         raise refuse("E-MISSING", "there is no such file; check its name and folder", name) from None
     except OSError as problem:
@@ -139,6 +159,17 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise refuse("E-UNREADABLE", sentence, name) from None
     except FileError as problem:
         raise problem.at(name) from None
+
+
+@contextmanager
+def _plain(stream: BinaryIO, name: str) -> Iterator[_Opened]:
+    """Hold what a file says: itself, or what it packs."""
+    if not is_packed(stream):
+        yield _Opened(name, stream)
+        return
+    with unpacked(stream) as plain:
+        sizes = f"{os.fstat(stream.fileno()).st_size:,} bytes hold {os.fstat(plain.fileno()).st_size:,}"
+        yield _Opened(name, plain, (Finding("N-PACKED", f"the file is packed with gzip: {sizes}"),))
 
 
 def _require_file(path: Path) -> None:
@@ -149,8 +180,8 @@ def _require_file(path: Path) -> None:
         raise refuse("E-UNREADABLE", f"this is {what}, not a file; name the FCS file itself")
 
 
-def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) -> Scan:
-    found, strays = read_data_sets(stream)
+def _scanned(file: _Opened, scaling: Scaling, number: int | None) -> Scan:
+    found, strays = read_data_sets(file.stream)
     index = _choice(number, len(found))
     chosen = supplemented(found[index])
     text = chosen.text
@@ -160,6 +191,7 @@ def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) 
     length = place.n_events * layout.record.itemsize
     spillover, spill_findings = read_spillover(text.keywords)
     findings = (
+        *file.findings,
         *strays,
         *_container_findings(chosen, index + 1, len(found), place.begin + length),
         *text.findings,
@@ -168,7 +200,7 @@ def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) 
         *spill_findings,
     )
     return Scan(
-        name=name,
+        name=file.name,
         version=chosen.header.version,
         channels=channels,
         keywords=MappingProxyType(text.keywords),
@@ -179,7 +211,7 @@ def _scanned(stream: BinaryIO, name: str, scaling: Scaling, number: int | None) 
         data_length=length,
         data_set=index + 1,
         n_data_sets=len(found),
-        findings=tuple(finding.at(name) for finding in findings),
+        findings=tuple(finding.at(file.name) for finding in findings),
     )
 
 
@@ -205,17 +237,17 @@ def _container_findings(chosen: DataSet, number: int, count: int, end: int) -> I
 
 
 def _joined(chosen: DataSet, end: int) -> Iterator[Finding]:
-    """Yield a flag where another FCS file begins right behind this data set's last segment."""
-    end = max(end, chosen.header.analysis.end)
-    tail = chosen.source.read(Span(end, end + CRC_LENGTH + 64))
-    if any(version.encode() + b"    " in tail for version in VERSIONS):
-        sentence = (
-            "another FCS file begins behind the events and $NEXTDATA does not say so; were two files joined?"
-        )
-        yield Finding("F-JOINED", sentence)
+    """Yield a flag where another FCS file begins behind this data set's last segment, unannounced."""
+    end = max(end, chosen.analysis.end)
+    tail = chosen.source.read(Span(end, end + LARGEST_GAP))
+    places = [tail.find(version.encode() + b"    ") for version in VERSIONS]
+    found = min((end + place for place in places if place >= 0), default=0)
+    if found and found != whole(chosen.text.keywords.get("$NEXTDATA")):
+        seen = f"another FCS file begins behind the events (byte {found}) and $NEXTDATA does not say so"
+        yield Finding("F-JOINED", f"{seen}; were two files joined?")
 
 
-def _mapped(stream: BinaryIO, scan: Scan) -> NDArray[Any]:
+def _mapped(stream: IO[bytes], scan: Scan) -> NDArray[Any]:
     if scan.n_events == 0:
         return np.empty(0, scan.record)
     try:

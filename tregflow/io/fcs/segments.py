@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import IO
 
 from tregflow.errors import refuse
 
@@ -83,12 +83,14 @@ class Source:
         Bytes from there to the next data set, or to the end of the file.
     """
 
-    stream: BinaryIO
+    stream: IO[bytes]
     base: int
     size: int
 
     def read(self, span: Span) -> bytes:
         """Return the bytes of a span, as far as the data set goes."""
+        if not 0 <= span.begin < self.size:
+            return b""
         self.stream.seek(self.base + span.begin)
         return self.stream.read(max(min(span.end, self.size) - span.begin, 0))
 
@@ -126,12 +128,12 @@ def _version(first: bytes) -> str:
     if first.startswith(b"FCS"):
         raise refuse("E-NOT-FCS", f"the file begins {quoted(first[:6])}; {', '.join(VERSIONS)} are read")
     packed = next((name for magic, name in PACKED.items() if first.startswith(magic)), "")
-    hint = (
-        f"it is packed with {packed}, unpack it first"
-        if packed
-        else "FCS files begin with their version, as FCS3.1"
-    )
-    raise refuse("E-NOT-FCS", f"the file begins {quoted(first[:16])}; {hint}")
+    hint = "FCS files begin with their version, as FCS3.1"
+    if packed:
+        hint = f"it is packed with {packed}, unpack it first"
+    elif first.lstrip().startswith(b"<"):
+        hint = "it is a web page or XML under the name of the file; copy the FCS file itself again"
+    raise refuse("E-NOT-FCS", f"the file begins {quoted(first[:8])}; {hint}")
 
 
 def quoted(raw: bytes) -> str:

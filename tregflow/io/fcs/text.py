@@ -15,23 +15,27 @@ from typing import Literal
 
 from tregflow.errors import Finding, refuse
 from tregflow.io.fcs.segments import Source, Span
+from tregflow.privacy import BLANKS, STANDARD, keys_listed, shown
 
-LARGEST_TEXT = 64 * 2**20
-"""Bytes of TEXT that are read at most."""
+LARGEST_TEXT = 32 * 2**20
+"""Bytes of TEXT that are read at most, in all data sets together: real ones have a few hundred thousand."""
 
 MOST_WORDS = 1_000_000
 """Keys and values that are split at most: 10,000 parameters with fifty keywords each."""
 
+LONGEST_KEY = 40
+"""Bytes that no keyword of the standard has."""
+
 REQUIRED = ("$PAR", "$DATATYPE", "$BYTEORD")
 """What a sound TEXT of any version holds."""
 
-DECISIVE = re.compile(r"\$(TOT|PAR|BYTEORD|DATATYPE|MODE|BEGINDATA|ENDDATA|P\d+(B|R|E|N|G|DATATYPE))")
-"""Keywords that decide how events are read: two values of one are not forgiven."""
+DECISIVE = re.compile(
+    r"\$(TOT|PAR|BYTEORD|DATATYPE|MODE|BEGINDATA|ENDDATA|P\d+(B|R|E|N|S|G|DATATYPE)|COMP)|\$?SPILL(OVER)?"
+)
+"""Keywords that decide what is read, or which marker it is: two values of one are not forgiven."""
 
-STANDARD = re.compile(r"\$(P\d+[A-Z]{1,8}|[A-Z]{2,18})")
-"""What a keyword of the standard looks like; a value that does is a sign of words out of step."""
-
-BLANKS = " \t\r\n\0"
+KEY = re.compile(r"[^$].*|\$[A-Z0-9_]+", re.DOTALL)
+"""What a key looks like: one of the standard's kind is of capitals and digits."""
 
 Ending = Literal["closed", "open", "ragged"]
 
@@ -87,6 +91,8 @@ def parse_text(raw: bytes, name: str = "TEXT") -> Text:
         raise refuse(
             "E-TEXT", f"{name} begins with {seen} where its delimiter should be, a byte from 1 to 126"
         )
+    if len(raw) > 8 and not any(raw[1:9:2]):
+        raise refuse("E-TEXT", f"{name} is written in UTF-16, two bytes a letter; UTF-8 and Latin-1 are read")
     if raw.count(raw[:1]) > MOST_WORDS:
         raise refuse(
             "E-TEXT", f"{name} has {raw.count(raw[:1]):,} delimiters; at most {MOST_WORDS:,} words are read"
@@ -115,15 +121,36 @@ def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[
     standard = _escaped(body, delimiter)
     words, findings = standard, []
     if delimiter * 2 in body:
-        words = min(standard, body.split(delimiter), key=_contradictions)
+        readings = (standard, _with_empty_values(body, delimiter), body.split(delimiter))
+        words = min(readings, key=_contradictions)
         findings = [Finding("N-TEXT", sentence) for sentence in _doubts(standard, words, name)]
+    is_closed = not words[-1].strip(BLANKS.encode())
+    words = words[:-1] if is_closed else words
     complete = words[: len(words) - len(words) % 2]
-    if not words[-1].strip(BLANKS.encode()):
-        return complete, findings, "closed"
     if len(words) % 2:
         sentence = f"{name} has an odd number of words, {len(words):,}; the last one was left out"
-        return complete, [*findings, Finding("N-TEXT", sentence)], "ragged"
+        return complete, [*findings, Finding("N-TEXT", sentence)], "closed" if is_closed else "ragged"
+    if is_closed:
+        return complete, findings, "closed"
     return complete, [*findings, Finding("N-TEXT", f"{name} does not end with its delimiter")], "open"
+
+
+def _with_empty_values(body: bytes, delimiter: bytes) -> list[bytes]:
+    """Split as the standard says, but for two delimiters between two keys of the standard: an empty value."""
+    pieces, at = [], 0
+    while (at := body.find(delimiter * 2, at)) >= 0:
+        before = body.rfind(delimiter, 0, at)
+        after = body.find(delimiter, at + 2)
+        if _is_standard(body[before + 1 : at]) and _is_standard(body[at + 2 : after]):
+            pieces.append(at + 1)
+        at += 2
+    starts, ends = [0, *(place + 1 for place in pieces)], [*pieces, len(body)]
+    parts = [_escaped(body[start:end], delimiter) for start, end in zip(starts, ends, strict=True)]
+    return [word for part in parts for word in part]
+
+
+def _is_standard(word: bytes) -> bool:
+    return len(word) < LONGEST_KEY and STANDARD.fullmatch(_decoded(word).strip(BLANKS).upper()) is not None
 
 
 def _escaped(body: bytes, delimiter: bytes) -> list[bytes]:
@@ -143,13 +170,12 @@ def _contradictions(words: Sequence[bytes]) -> int:
     """Count what speaks against a split: keys that are empty or missing, values that look like keys."""
     complete = len(words) - len(words) % 2
     keys = [_decoded(word).strip(BLANKS).upper() for word in words[:complete:2]]
-    values = [_decoded(word) for word in words[1:complete:2]]
     is_odd = len(words) % 2 and bool(words[-1].strip(BLANKS.encode()))
     return (
         is_odd
-        + keys.count("")
+        + sum(KEY.fullmatch(key) is None for key in keys)
         + sum(key not in keys for key in REQUIRED)
-        + sum(STANDARD.fullmatch(value.upper()) is not None for value in values)
+        + sum(_is_standard(value) for value in words[1:complete:2])
     )
 
 
@@ -168,6 +194,7 @@ def _paired(words: list[bytes], name: str) -> tuple[dict[str, str], list[Finding
         if keywords.setdefault(key, value) != value:
             twice.append(key)
     _refuse_decisive(twice, keywords, name)
+    _refuse_out_of_step(keywords, name)
     findings = [*_twice(twice, name), *_latin(words, name)]
     return keywords, findings
 
@@ -177,6 +204,14 @@ def _refuse_decisive(twice: Iterable[str], keywords: Mapping[str, str], name: st
         if DECISIVE.fullmatch(key):
             seen = f"first {shown(keywords[key])} and then something else"
             raise refuse("E-TEXT", f"{name} says {key} twice, {seen}; export the file again")
+
+
+def _refuse_out_of_step(keywords: Mapping[str, str], name: str) -> None:
+    """Refuse keys that stand where values should: from there on nothing is where it belongs."""
+    for key, value in keywords.items():
+        if STANDARD.fullmatch(value.strip(BLANKS).upper()):
+            seen = f"{name} has {shown(value)} as the value of {keys_listed([key])}"
+            raise refuse("E-TEXT", f"{seen}: a delimiter is missing or one too many; export the file again")
 
 
 def _twice(keys: list[str], name: str) -> Iterator[Finding]:
@@ -213,7 +248,7 @@ def _is_latin(word: bytes) -> bool:
 def whole(value: str | None) -> int | None:
     """Return the whole number that a value writes, or None."""
     word = (value or "").strip(BLANKS)
-    return int(word) if re.fullmatch(r"[+-]?0*[0-9]{1,18}", word) else None
+    return int(word) if re.fullmatch(r"[+-]?0*[0-9]{1,40}", word) else None
 
 
 def decimal(value: str | None) -> float | None:
@@ -234,29 +269,3 @@ def required(keywords: Mapping[str, str], key: str) -> str:
             "E-KEYWORD", f"{key} is missing, and events cannot be read without it; export the file again"
         )
     return value
-
-
-def shown(value: str) -> str:
-    """Return a technical keyword's value for a message: quoted, printable, short."""
-    word = value.strip(BLANKS)
-    start = word if len(word) <= 24 else word[:23] + "…"
-    printable = "".join(letter if letter.isprintable() else "." for letter in start)
-    return f'"{printable}"'
-
-
-def listed(names: Sequence[str], most: int = 6) -> str:
-    """Return names for a message, the first few of them where they are many."""
-    plain = [shown(name)[1:-1] for name in names[:most]]
-    rest = len(names) - len(plain)
-    return ", ".join(plain) + (f" and {rest} more" if rest else "")
-
-
-def keys_listed(keys: Sequence[str]) -> str:
-    """Return keys for a message: those of the standard by name, others only counted.
-
-    Where words are out of step a "key" is somebody's value.
-    """
-    known = [key for key in keys if STANDARD.fullmatch(key)]
-    private = len(keys) - len(known)
-    counted = [f"{private} private keyword{'s' if private > 1 else ''}"] if private else []
-    return " and ".join([*([listed(known)] if known else []), *counted])
