@@ -44,9 +44,11 @@ ANSWERS = {
 }
 
 WHY = {
+    "4,300 digits": "The offsets stayed behind: TEXT is cut in the middle of the number, and DATA begins in its digits.",
     "$PnR": "A range that the bits can hold is as legal as the one before; where a tag stands above it, or nothing, no"
     " event contradicts it. (A range of 1 or less does contradict integers, and could be flagged.)",
     "$PnB": "Widths that were exchanged leave the length of an event as it was, and no range is exceeded.",
+    "$PnDATATYPE": "Integers that are read as floats are tiny numbers; time may be anything and is not looked at.",
     "$BYTEORD": "Integers that fill their range are as likely in the other order.",
 }
 """Why one edit of a keyword is not seen."""

@@ -59,14 +59,14 @@ def read_tregflow(path: str, told: Mapping[str, Any]) -> dict[str, Any]:
     from tregflow.io.fcs import read_fcs
 
     sample = read_fcs(path, **told.get("options", {}))
-    said = [finding.code for finding in sample.findings if finding.code[0] in "FN"]
+    flags = [finding.code for finding in sample.findings if finding.code[0] == "F"]
     spill = sample.spillover and [list(sample.spillover.names), sample.spillover.matrix.tolist()]
     return {
         "stored": sample.stored,
         "scale": sample.events,
         "names": sample.names,
         "stains": sample.stains,
-        "said": said,
+        "said": flags,  # notes hold nothing back, and are no warning
         "spillover": spill,
     }
 
@@ -396,7 +396,7 @@ def _unspilt(truth: Any, scale: Any) -> Any:
     if truth.spillover is None:
         return scale
     names, rows = truth.spillover
-    places = [int(name) - 1 if name.isdigit() else truth.names.index(name) for name in names]
+    places = [truth.names.index(name) for name in names]
     unmixed = scale.copy()
     unmixed[:, places] = scale[:, places] @ np.linalg.inv(np.array(rows, float))
     return unmixed

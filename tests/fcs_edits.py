@@ -40,6 +40,8 @@ DECISIVE = re.compile(
 )
 """Keywords that decide how a file is read."""
 
+OFFSET = re.compile(r"\$((BEGIN|END)(DATA|STEXT)|NEXTDATA)")
+
 # --- good files -----------------------------------------------------------------------------------
 
 
@@ -416,6 +418,9 @@ class Case:
 Draw = random.Random
 Editor = Callable[[Good, Draw], tuple[str, list[Splice]]]
 
+DIGITS = 4_300
+"""From which on Python refuses to make a number of them."""
+
 EXTREMES = (
     "", " ", "0", "-1", "-0", "1.5", "+32", "1,2", "1e3", "0x10", "1e400", "1e-320", "nan", "inf", "NA", "x" * 40,
     "٣٢", "４", "²", "\u202e4", *(str(number) for number in (10**9, 10**12, 10**18, 2**63, 10**30)),
@@ -561,6 +566,53 @@ def _extreme(good: Good, draw: Draw) -> tuple[str, list[Splice]]:
     return _valued(good, draw, _one(good, draw), draw.choice(EXTREMES))
 
 
+def _long(good: Good, draw: Draw) -> tuple[str, list[Splice]]:
+    """Write a number in more digits than can be made one, mostly by zeros in front and with offsets to match."""
+    pair = _one(good, draw)
+    digits = draw.choice((DIGITS, DIGITS + 1, 5_000, 20_000)) + 1
+    value = pair.value.rjust(digits, "0") if draw.randrange(4) else "9" * digits
+    carried = _carried(good, pair.begin, digits - len(pair.value)) if draw.randrange(4) else []
+    return _what(pair.key), [Splice(pair.middle + 1, pair.end, value.encode()), *carried]
+
+
+def _carried(good: Good, at: int, more: int) -> list[Splice]:
+    """Move every offset that lies behind a byte of TEXT, as a program does that writes them last."""
+    texts = dict(zip(good.starts, (_text_of(good.raw, start) for start in good.starts), strict=True))
+    found = [(start, text) for start, text in texts.items() if text[0] <= at < text[1]]
+    if not found:
+        return []  # a supplement lies behind all that is looked for
+    (start, (begin, end)), *_ = found
+    fields = [start + place for place in FIELDS[1:] if _number(good, start + place)]
+    said = [pair for pair in good.pairs if begin <= pair.begin < end and OFFSET.fullmatch(pair.key)]
+    return [
+        *(_field_set(good, place, _number(good, place) + more)[1][0] for place in fields),
+        *(_numbered(pair, int(pair.value) + more) for pair in said if int(pair.value)),
+    ]
+
+
+def _numbered(pair: Pair, number: int) -> Splice:
+    return Splice(pair.middle + 1, pair.end, str(number).rjust(pair.end - pair.middle - 1).encode())
+
+
+def _private_emptied(good: Good, draw: Draw) -> tuple[str, list[Splice]]:
+    """Take the value of a private keyword, or one more with none, mostly in front of a decisive keyword."""
+    private = [pair for pair in good.pairs if pair.key[:1] != "$" and pair.value and pair.key != FILLER]
+    if private and not draw.randrange(4):
+        pair = draw.choice(private)
+        return _what(pair.key), _kept(good, draw, [Splice(pair.middle + 1, pair.end, b"")])
+    pair = _one(good, draw)
+    delimiter = good.raw[pair.end : pair.end + 1]
+    new = draw.choice((b"TUBE", b"SAMPLE ID", b"X")) + b" NEW" + 2 * delimiter
+    return _what(pair.key), _kept(good, draw, [Splice(pair.begin, pair.begin, new)])
+
+
+def _padded(good: Good, draw: Draw) -> tuple[str, list[Splice]]:
+    """Put blanks on both sides of a value."""
+    pair = _one(good, draw)
+    before, behind = draw.choice(((" ", " "), ("\t ", ""), ("\r\n", "\n"), ("", 100 * " ")))
+    return _valued(good, draw, pair, before + pair.value + behind)
+
+
 def _other(good: Good, draw: Draw, pair: Pair) -> str:
     """Draw another value that is legal for a keyword: of the kind, or another parameter's."""
     for pattern, values in OTHERS.items():
@@ -680,12 +732,7 @@ def _stated(good: Good, step: int, place: int) -> list[Splice]:
     pairs = [
         good.pairs_of(key)[place] for key in ("$BEGINDATA", "$ENDDATA") if len(good.pairs_of(key)) > place
     ]
-    return [
-        Splice(
-            pair.middle + 1, pair.end, str(int(pair.value) + step).rjust(pair.end - pair.middle - 1).encode()
-        )
-        for pair in pairs
-    ]
+    return [_numbered(pair, int(pair.value) + step) for pair in pairs]
 
 
 def _stated_shift(good: Good, draw: Draw) -> tuple[str, list[Splice]]:
@@ -728,10 +775,13 @@ KINDS: dict[str, Editor] = {
     "values swapped": _swapped,
     "digit changed": _digit,
     "extreme value": _extreme,
+    "4,300 digits": _long,
+    "private value emptied": _private_emptied,
     "another legal value": _legal,
     "key renamed": _renamed,
     "case changed": _case,
     "blanks added": _fill(b" \t\r\n"),
+    "blanks around a value": _padded,
     "NULs added": _fill(b"\0"),
     "delimiter changed": _delimiter_everywhere,
     "one delimiter changed": _one_delimiter(lambda _, draw: bytes([draw.randrange(256)])),

@@ -15,6 +15,8 @@ import gzip
 import io
 import math
 import os
+import random
+import re
 import struct
 import sys
 import tempfile
@@ -500,6 +502,9 @@ def _plain() -> Iterator[Case]:
 
 # ---------------------------------------------------------------------------------- offsets
 
+ZEROS = "0" * 5_000
+"""More digits than can be made a number."""
+
 HUGE = 100_000_000
 """More than eight digits can say."""
 
@@ -539,10 +544,10 @@ def _offsets() -> Iterator[Case]:
         illegal("end is begin in TEXT", Tube(stated=lambda s: (s.begin, s.begin)), note("N-OFFSETS")),
         illegal("DATA from 0 to -1 in HEADER", Tube(header=lambda _: (0, -1)), note("N-OFFSETS")),
         illegal("end one too low", Tube(late=-1), refuse("E-OFFSETS", "240", "239")),
-        far("five bytes more than events", Tube(late=5), flag("F-OFFSETS", figures=("5", "240")),
+        far("five bytes more than events", Tube(late=5), flag("F-OFFSETS", figures=("245", "240")),
                 repair="event width not dividing DATA"),
         far("begins one value early and ends right", early,
-                flag("F-OFFSETS", stored=moved(early, -4), figures=("4", "240"))),
+                flag("F-OFFSETS", stored=moved(early, -4), figures=("244", "240"))),
     )  # fmt: skip
     beyond = {"stated": lambda s: (s.begin + HUGE, s.last + HUGE)}
     yield from hazard(
@@ -649,10 +654,32 @@ def _offsets() -> Iterator[Case]:
 # ---------------------------------------------------------------------------------- damage
 
 
+THIRTY = [parameter(f"Ce{number}Di") for number in range(130, 160)]
+"""Channels of a mass cytometer."""
+
+
+def _sparse(zeros: int) -> list[list[float]]:
+    """Return events of which each channel sees one in twenty, so that every fifth event is all zero."""
+    rng = random.Random(3)
+    rows = [[float(rng.randrange(1, 99) * (rng.random() < 0.05)) for _ in THIRTY] for _ in range(300)]
+    return [*rows[: -zeros - 1], [1.0] * 30, *[[0.0] * 30] * zeros]
+
+
+def _analysis_late(raw: bytes, _spot: Spot) -> bytes:
+    """Let HEADER end ANALYSIS one byte too high."""
+    return in_header(5, int(raw[50:58]) + 1)(raw, _spot)
+
+
+def _supplement_late(raw: bytes, _spot: Spot) -> bytes:
+    """Let TEXT end the supplement one byte too high."""
+    return re.sub(rb"(?<=\$ENDSTEXT/) *\d+", lambda found: b"%12d" % (int(found[0]) + 1), raw)
+
+
 def _damage() -> Iterator[Case]:
     zeros = [row if number < 6 else [0.0] * 5 for number, row in enumerate(ROWS)]
     almost = [*ROWS[:-1], [0.0, 0.0, 0.0, 0.0, 5.0]]
     gaps = [[0.0] * 5 if number in (3, 4) else row for number, row in enumerate(ROWS)]
+    sparse, unwritten = _sparse(1), _sparse(60)
     whole = Tube(behind=b"")
     no_offsets = {"header": lambda _: (0, 0), "stated": lambda _: (0, 0)}
     yield from hazard(
@@ -661,6 +688,11 @@ def _damage() -> Iterator[Case]:
         legal("ends with DATA", whole),
         legal("zeros in all channels but one at the end", Tube(almost), read(almost)),
         legal("zeros in the middle", Tube(gaps), read(gaps)),
+        legal("events of zeros throughout, the last one too", Tube(sparse, THIRTY),
+                read(sparse, names=tuple(one["N"] for one in THIRTY), stains=("",) * 30)),
+        illegal("events of zeros throughout, and sixty at the end", Tube(unwritten, THIRTY),
+                flag("F-ZEROS", stored=unwritten, names=tuple(one["N"] for one in THIRTY), stains=("",) * 30,
+                figures=("60", "300"))),
         illegal("last byte missing", Tube(behind=b"", edit=cut(1)), refuse("E-TRUNCATED", "1", "240")),
         illegal("last event zero", Tube([*ROWS[:-1], [0.0] * 5]),
                 flag("F-ZEROS", stored=[*ROWS[:-1], [0.0] * 5], figures=("1", "12"))),
@@ -690,10 +722,19 @@ def _damage() -> Iterator[Case]:
         7,
         "damage",
         legal("checksum right", Tube(edit=summed)),
+        legal("checksum in hexadecimal", Tube(behind=b"0000A3F1")),
+        legal("checksum in hexadecimal, small letters", Tube(behind=b"0000a3f1")),
+        legal("checksum filled with zeros", Tube(behind=b"00043521")),
+        illegal("ANALYSIS one too high before the checksum", Tube(analysis=b"/GATE1/12/", edit=_analysis_late),
+                is_legal=True),
+        illegal("supplemental TEXT one too high before the checksum",
+                Tube(supplement="/GATE1/12/", edit=_supplement_late), is_legal=True),
+        illegal("a signature before the checksum",
+                Tube(behind=b"<signature>9f3ab2c417</signature>00000000"), is_legal=True),
         illegal("checksum wrong", Tube(behind=b"   12345")),
         far("ten thousand bytes of junk behind", Tube(behind=b"\x93junk" * 2000), is_legal=True),
         far("a web page behind", Tube(behind=b"00000000<html><body>Error 500</body></html>")),
-    )
+    )  # fmt: skip
     yield from hazard(
         8,
         "damage",
@@ -712,6 +753,9 @@ def _damage() -> Iterator[Case]:
         far("1e9 channels", Tube(keywords={"$PAR": 10**9}), refuse("E-KEYWORD", "1000000000", "10,000")),
         far("10,000 channels", Tube(keywords={"$PAR": 10_000}), refuse("E-OFFSETS", "480,000", "240")),
         far("1e9 bits", counts(keywords={"$P2B": 10**9}), refuse("E-LAYOUT", "1000000000", "64")),
+        far("$TOT of 5,000 zeros and 12", Tube(keywords={"$TOT": ZEROS + "12"}), flag("F-TOT", figures=("12",))),
+        far("$PAR of 5,000 zeros and 5", Tube(keywords={"$PAR": ZEROS + "5"}), refuse("E-KEYWORD", "$PAR")),
+        far("$P1B of 5,000 zeros and 16", counts(keywords={"$P1B": ZEROS + "16"}), refuse("E-LAYOUT", "$P1B")),
         far("TEXT of 99,999,999 bytes", Tube(edit=in_header(1, 99_999_999)),
                 refuse("E-TRUNCATED", "99999999", lambda s: s.size)),
         far("supplemental TEXT of 1e11 bytes",
@@ -722,7 +766,7 @@ def _damage() -> Iterator[Case]:
                 bare(b"FCS3.1    " + b"".join(str(n).rjust(8).encode() for n in (58, 99_999_998, 99_999_999,
                 99_999_999, 0, 0))), refuse("E-TRUNCATED", "99999998", "58")),
         far("a spillover of 1e9 detectors", Tube(keywords={"$SPILLOVER": "1000000000,PE-A,APC-A,1,0,0,1"}),
-                note("N-SPILL", figures=("1,000,000,000",))),
+                note("N-SPILL", figures=("1000000000",))),
     )  # fmt: skip
 
 
@@ -814,13 +858,27 @@ def _padded(raw: bytes, _spot: Spot) -> bytes:
     return raw
 
 
+def _behind_empty(key: str, value: str, version: str = "FCS3.1", **keywords: str) -> Tube:
+    """Return a file in which a keyword stands behind a private one without a value."""
+    given = {name.replace("_", "$"): written for name, written in keywords.items()}
+    more = [("TUBE NAME", ""), (key, value)]
+    return Tube(keywords={key: None, **given}, more=more, version=version)
+
+
 def _stained(*stains: str) -> dict[str, Any]:
     """Return the truth of other stains in the middle channels."""
     return {"stains": ("", *stains, "")}
 
 
+OPEN_ENDS = {
+    "sz": "Groß", "the euro": "10 €", "a dash": "CD4–CD8", "two lines": "a\r\nb", "a line end": "a\r\n"
+}  # fmt: skip
+"""What a last value may end in: signs of several bytes, and of none that is printed."""
+
+
 def _text() -> Iterator[Case]:
     stains = ("stains",)
+    whole_ = [[*row[:2], float(i), *row[3:]] for i, row in enumerate(ROWS)]
     yield from hazard(
         9,
         "text",
@@ -850,6 +908,30 @@ def _text() -> Iterator[Case]:
         illegal("an empty stain", Tube(channels=third(S="")), note("N-TEXT", **_stained("CD4", "", "CD127")),
                 about=stains, repair="empty values"),
         illegal("an empty value at the end", Tube(more=[("$SRC", "")]), note("N-TEXT")),
+        illegal("an empty private value before a stain", _behind_empty("$P3S", "CD25"), note("N-TEXT"),
+                about=stains),
+        illegal("an empty private value before a gain", _behind_empty("$P3G", "8"),
+                note("N-TEXT", "N-SCALING", scale=_column(ROWS, 2, lambda value: value / 8)), about=("scale",)),
+        illegal("an empty private value before an amplifier",
+                counts(keywords={"$P3E": None}, more=[("TUBE NAME", ""), ("$P3E", "4,1")]), note("N-TEXT",
+                "N-SCALING", stored=COUNTS, scale=_column(COUNTS, 2, _log(4, 1, 1024))), about=("scale",)),
+        illegal("an empty private value before $SPILLOVER", _behind_empty("$SPILLOVER", matrix(*PAIR)),
+                note("N-TEXT", spillover=PAIR), about=("spillover",)),
+        illegal("an empty private value before SPILL, which differs",
+                _behind_empty("SPILL", matrix(*PAIR), _SPILLOVER=matrix(*TRIPLE)), note("N-TEXT", "N-SPILL"),
+                about=("spillover",)),
+        illegal("an empty private value before $TOT", _behind_empty("$TOT", "11"),
+                flag("F-TOT", notes=frozenset({"N-TEXT"}), figures=("11", "12"))),
+        illegal("an empty private value before $MODE", _behind_empty("$MODE", "U", version="FCS3.2"),
+                refuse("E-MODE", "U")),
+        illegal("an empty private value before a type", Tube(whole_, third(DATATYPE="I"), version="FCS3.2",
+                keywords={"$P3DATATYPE": None}, more=[("TUBE NAME", ""), ("$P3DATATYPE", "I")]),
+                note("N-TEXT", stored=whole_)),
+        illegal("two empty private values in a row", Tube(keywords={"$P3S": None},
+                more=[("TUBE NAME", ""), ("SAMPLE ID", ""), ("$P3S", "CD25")]), note("N-TEXT"), about=stains),
+        illegal("an empty private value and a doubled delimiter", Tube(channels=third(S="CD3/CD19"),
+                more=[("TUBE NAME", ""), ("$P5S", "steps")]),
+                note("N-TEXT", stains=("", "CD4", "CD3/CD19", "CD127", "steps")), about=stains),
         far("many empty values", Tube(channels=third(S=""),
                 more=[("$SRC", ""), ("$OP", ""), ("$EXP", ""), ("X", "y"), ("LAST", "")]),
                 note("N-TEXT", **_stained("CD4", "", "CD127")), about=stains),
@@ -877,6 +959,13 @@ def _text() -> Iterator[Case]:
         legal("$TOT comes last", Tube(**last)),
         illegal("TEXT is not closed", Tube(last_delimiter=False, **last), note("N-TEXT"),
                 repair="no last delimiter"),
+        *(illegal(f"TEXT is not closed and ends in {name}", Tube(more=[("$OP", value)], last_delimiter=False),
+                note("N-TEXT")) for name, value in OPEN_ENDS.items()),
+        illegal("TEXT is not closed and ends in a dash of Windows",
+                Tube(more=[("$OP", "a\x96b")], last_delimiter=False, encoding="latin-1"),
+                note("N-TEXT", "N-ENCODING")),
+        illegal("TEXT is closed twice", Tube(keywords={"$P3S": None}, more=[("$P3S", "CD25/")]), note("N-TEXT"),
+                about=stains),
         illegal("TEXT's end one too low", Tube(edit=text_ends(-1), **last), note("N-OFFSETS")),
         illegal("$TOT lost a digit", Tube(edit=text_ends(-2), **last), refuse("E-OFFSETS", "1", "240")),
         far("$TOT lost", Tube(edit=text_ends(-4), **last), flag("F-TOT", "F-GAP", figures=("12",))),
@@ -901,12 +990,16 @@ def _text() -> Iterator[Case]:
         legal("$ inside a stain", Tube(channels=third(S="CD$5")), read(**_stained("CD4", "CD$5", "CD127")),
                 about=stains),
         illegal("a $ keyword that nobody knows", Tube(more=[("$FOO", "bar")])),
+        legal("a value that is a key", Tube(more=[("$COM", "$SMNO"), ("$WELLID", "A1")])),
+        illegal("two values in a row that are keys", Tube(more=[("$WELLID", "$PLATEID"), ("$VOL", "$FLOWRATE")]),
+                refuse("E-TEXT", "$WELLID")),
         far("a private twin of every keyword", Tube(more=private), is_legal=True, about=stains),
     )  # fmt: skip
     yield from hazard(
         15,
         "text",
         legal("twice and the same", Tube(more=[("$PAR", "5"), ("$P3N", "PE-A")])),
+        illegal("twice and the same but for blanks", Tube(more=[("$PAR", " 5"), ("$P3S", "CD25 ")])),
         illegal("$SRC twice", Tube(more=[("$SRC", "a"), ("$SRC", "b")]), note("N-TEXT"), repair="keys twice"),
         illegal("$P3N twice", Tube(more=[("$P3N", "BV421-A")]), refuse("E-TEXT", "$P3N", "PE-A")),
         illegal("a stain twice", Tube(more=[("$P3S", "CD127")]), refuse("E-TEXT", "$P3S", "CD25"),
@@ -945,7 +1038,11 @@ def _text() -> Iterator[Case]:
         illegal("beyond the file", Tube(keywords={"$BEGINSTEXT": f"{5000:12d}", "$ENDSTEXT": f"{5999:12d}"}),
                 note("N-TEXT", figures=("5000",))),
         far("the primary TEXT again", Tube(keywords={"$BEGINSTEXT": f"{58:12d}", "$ENDSTEXT": f"{300:12d}"})),
+        illegal("another $ETIM", Tube(keywords={"$ETIM": "10:00:00"}, supplement="/$ETIM/10:05:00/X/y/"),
+                note("N-TEXT", figures=("$ETIM",))),
         far("no TEXT at all", Tube(supplement="\xff\xfe\xfd", encoding="latin-1"), note("N-TEXT")),
+        far("a zip file", Tube(supplement="PK\x03\x04\x14P$P5SPCD8P$P1GP8P", encoding="latin-1"),
+                note("N-TEXT"), about=stains),
     )  # fmt: skip
 
 
@@ -957,7 +1054,13 @@ def _turned(value: float, width: int) -> int:
 
 
 def _types() -> Iterator[Case]:
-    junk = [[value | 0xFC00 for value in row] for row in COUNTS]
+    junk = [[value | 0xA400 for value in row] for row in COUNTS]
+    late = [[i % 1000] for i in range(19_999)] + [[1500]]
+    full = [[1024 if i % 7 == 3 else 5 * i] for i in range(200)]
+    below = [[value if n != 2 else 2**32 - value for n, value in enumerate(row)] for row in COUNTS]
+    ran = [[*row[:4], 300 * i] for i, row in enumerate(COUNTS)]
+    alone = {"names": ("FITC-A",), "stains": ("",)}
+    pe = [parameter("FITC-A", 16, 1024)]
     wide = [[value | (0xA5 << 24) for value in row] for row in COUNTS]
     noise = [[value | (37 * value * value % 64 << 10) for value in row] for row in COUNTS]
     thousand = [[1010, 1001, 999, 1000, 1023], *COUNTS]
@@ -967,6 +1070,17 @@ def _types() -> Iterator[Case]:
         legal("all bits used", counts(16, 65536, [[value * 60 for value in row] for row in COUNTS]),
                 read([[value * 60 for value in row] for row in COUNTS])),
         legal("range 1000 and values to 1023", counts(16, 1000, thousand), read(thousand)),
+        illegal("time runs beyond its range", counts(rows=ran),
+                note("N-MASKED", stored=[[*row[:4], row[4] % 1024] for row in ran], figures=("Time",)),
+                is_legal=True),
+        illegal("one event of 20,000, the last", Tube(late, pe, datatype="I"),
+                flag("F-MAGNITUDE", stored=[[value % 1024 for value in row] for row in late],
+                figures=("20,000",), **alone)),
+        illegal("saturated at the range itself", Tube(full, pe, datatype="I"),
+                flag("F-MAGNITUDE", stored=[[value % 1024 for value in row] for row in full], **alone)),
+        illegal("below 0 in 32 bits", counts(32, 262144, below),
+                flag("F-MAGNITUDE", stored=[[value % 2**18 for value in row] for row in below],
+                figures=("PE-A",))),
         illegal("junk above 10 bits", counts(16, 1024, junk), note("N-MASKED", stored=COUNTS), is_legal=True),
         illegal("junk above 18 bits of 32", counts(32, 262144, wide), note("N-MASKED", stored=COUNTS),
                 is_legal=True),
@@ -1034,6 +1148,8 @@ def _types() -> Iterator[Case]:
         legal("high byte first", counts(order="big"), read(COUNTS)),
         legal("1,2 on 16 bits", counts(keywords={"$BYTEORD": "1,2"}), read(COUNTS)),
         legal("2,1 on 16 bits", counts(order="big", keywords={"$BYTEORD": "2,1"}), read(COUNTS)),
+        illegal("1 on 8 bits", counts(8, 256, bytes_, keywords={"$BYTEORD": "1"}), read(bytes_)),
+        illegal("1 on 16 bits", counts(keywords={"$BYTEORD": "1"}), refuse("E-LAYOUT", "1")),
         illegal("1,2,3 on 24 bits", counts(24, 2**24, threes, keywords={"$BYTEORD": "1,2,3"}), read(threes),
                 repair="$PnB against $BYTEORD"),
         illegal("1,2 on 32 bits", counts(32, 262144, keywords={"$BYTEORD": "1,2"}), read(COUNTS)),
@@ -1099,7 +1215,8 @@ def _scaling() -> Iterator[Case]:
         far("4,0 is undone as 4,1", Tube(brighter, third(E="4,0", R=1024)),
                 note("N-SCALING", stored=brighter, scale=_column(brighter, 2, _log(4, 1, 1024))),
                 options={"log_on_floats": True}),
-        far("four decades", Tube(channels=third(E="four"))),
+        illegal("4;1", Tube(channels=third(E="4;1")), note("N-KEYWORD", figures=("$PnE", "PE-A")), about=scale),
+        far("four decades", Tube(channels=third(E="four")), note("N-KEYWORD", figures=("$PnE", "PE-A"))),
     )  # fmt: skip
     yield from hazard(
         43,
@@ -1131,6 +1248,7 @@ def _scaling() -> Iterator[Case]:
         illegal("0 on floats", Tube(channels=third(R=0)), is_legal=True),
         illegal("missing on integers", counts(keywords={"$P3R": None}), refuse("E-KEYWORD", "$P3R")),
         illegal("0 on integers", counts(16, 0), flag("F-RANGE", stored=COUNTS)),
+        illegal("more than the bits hold, on time", counts(keywords={"$P5R": 2**32}), read(COUNTS), is_legal=True),
         far("a word on integers", counts(16, "wide"), refuse("E-KEYWORD", "wide")),
         far("1e30 on floats", Tube(channels=third(R="1e30")), repair="huge $PnR"),
         far("1e30 on integers", counts(16, "1e30"),
@@ -1138,11 +1256,14 @@ def _scaling() -> Iterator[Case]:
         far("negative on floats", Tube(channels=third(R=-1))),
     )  # fmt: skip
     beyond = [[3e5, 262_144.0, -112.0, 262_143.0, 1.0], *ROWS]
+    since = [[*row[:4], 1.7e18 + 2**20 * i] for i, row in enumerate(ROWS)]
+    doubles = channels(**{f"P{n}": {"B": 64} for n in range(1, 6)})
     deep = [[1e9, -1e6, -3e8, 2.0**39, 1.0], *ROWS]
     yield from hazard(
         28,
         "scaling",
         legal("at the range", Tube(beyond[:1], channels(P1={"R": 300_000})), read(beyond[:1])),
+        legal("time in nanoseconds since 1970", Tube(since, doubles, datatype="D"), read(since)),
         illegal("beyond the range and below -111", Tube(beyond), read(beyond), is_legal=True),
         far("far beyond, far below", Tube(deep, channels(P1={"R": 1024}, P2={"R": 1024})), read(deep),
                 is_legal=True),
@@ -1255,13 +1376,14 @@ def matrix(names: Iterable[str], rows: Rows, join: str = ",") -> str:
     return join.join([str(len(listed)), *listed, *(f"{value:g}" for row in rows for value in row)])
 
 
+NOTHING = "5," + ",".join(["0"] * 25)
+SUBTRACTED = "5," + ",".join("12.5" if place == 11 else "0" for place in range(25))
+"""``$COMP`` of FCS 3.0: per cent that were subtracted electronically, parameter by parameter."""
+
+
 def _spillover() -> Iterator[Case]:
     about = {"about": ("spillover",)}
     pair = matrix(*PAIR)
-    unnamed = "5," + ",".join("1" if i == j else "0.25" if (i, j) == (1,
-        2) else "0" for i in range(5) for j in range(5))  # fmt: skip
-    five = tuple(tuple(1.0 if i == j else 0.25 if (i, j) == (1,
-        2) else 0.0 for j in range(5)) for i in range(5))  # fmt: skip
     yield from hazard(
         44,
         "spillover",
@@ -1280,9 +1402,14 @@ def _spillover() -> Iterator[Case]:
         illegal("one value more", keyed(_SPILLOVER=pair + ",1"), note("N-SPILL", figures=("4", "7")),
                 **about),
         illegal("0 detectors", keyed(_SPILLOVER="0"), read(), **about),
-        legal("$COMP of every parameter", keyed(_COMP=unnamed),
-                read(spillover=(("1", "2", "3", "4", "5"), five)), **about),
-        illegal("$COMP of some parameters", keyed(_COMP="2,1,0.25,0,1"), note("N-SPILL", figures=("2", "5")),
+        legal("$COMP, which is no spillover", keyed(_COMP=SUBTRACTED), note("N-SPILL", figures=("$COMP",)),
+                **about),
+        legal("$COMP of zeros", keyed(_COMP=NOTHING), **about),
+        legal("$COMP beside $SPILLOVER", keyed(_COMP=SUBTRACTED, _SPILLOVER=pair),
+                note("N-SPILL", spillover=PAIR, figures=("$COMP",)), **about),
+        illegal("$COMP with ones on its diagonal", keyed(_COMP=SUBTRACTED.replace("5,0", "5,1", 1)),
+                note("N-SPILL"), **about),
+        illegal("$COMP of some parameters", keyed(_COMP="2,1,0.25,0,1"), note("N-SPILL", figures=("$COMP",)),
                 **about),
         illegal("$DFC1TO2", keyed(_DFC2TO3="12.5", _DFC3TO2="0"), note("N-SPILL"), **about),
         far("a word for a value", keyed(_SPILLOVER=pair.replace("0.25", "much")),
@@ -1364,8 +1491,12 @@ def _data_sets() -> Iterator[Case]:
                 options={"data_set": 1}),
         far("a circle backwards", _chain(Tube(), Tube(), stated={1: -len(_linked(Tube(), 0)())}),
                 note("N-DATASET"), options={"data_set": 1}),
-        far("the second is cut", _chain(Tube(), Tube(), cut_at=100), note("N-DATASET")),
+        far("the second is cut and nobody said which", _chain(Tube(), Tube(), cut_at=100),
+                refuse("E-DATASET", "2")),
+        far("the second is cut and the first is meant", _chain(Tube(), Tube(), cut_at=100), note("N-DATASET"),
+                options={"data_set": 1}),
     )  # fmt: skip
+    people = b"Zebediah Quux;12;1980-01-01\nZebediah Quux;13;1980-01-01\n" * 5
     page = b"<!DOCTYPE html><html><body>404</body></html>" * 9
     plain = Tube()()
     bomb = gzip.compress(plain + bytes(20_000_000), mtime=0)
@@ -1385,6 +1516,11 @@ def _data_sets() -> Iterator[Case]:
         far("a packed web page", bare(gzip.compress(page, mtime=0)), refuse("E-NOT-FCS")),
         far("packed twice", Tube(edit=lambda raw, s: zipped(zipped(raw, s), s)), refuse("E-NOT-FCS")),
         far("a bomb", bare(bomb), refuse("E-PACKED", f"{len(bomb):,}", f"{200 * len(bomb):,}")),
+        far("a list of patients", bare(people), refuse("E-NOT-FCS")),
+        far("a packed list of patients", bare(gzip.compress(people, mtime=0)), refuse("E-NOT-FCS"),
+                file="tube.fcs.gz"),
+        far("a list of patients in Latin-1", bare(b"\xc4" + people), refuse("E-NOT-FCS")),
+        far("a list of patients that begins as a version", bare(b"FCS" + people), refuse("E-NOT-FCS")),
         far("a table", bare(b"FSC-A,SSC-A\n1,2\n" * 20), refuse("E-NOT-FCS")),
     )  # fmt: skip
 
@@ -1539,6 +1675,13 @@ def _bound() -> Iterator[Bound]:
                 scaling={"log_on_floats": "ignore"})  # fmt: skip
     yield Bound(26, "a gated one to be undone", "legal", logs, linked("N-SCALING", linear=linear),
                 scaling={"log_on_floats": "apply"})  # fmt: skip
+    odd = changed(3, E="4;1")
+    yield Bound(26, "a gated one that is no pair of numbers", "illegal", odd, refuse("E-SCALING", "CD25"))
+    yield Bound(26, "a gated one that is no pair of numbers, to be undone", "illegal", odd,
+                refuse("E-SCALING", "CD25"), scaling={"log_on_floats": "apply"})  # fmt: skip
+    yield Bound(26, "a gated one that is no pair of numbers, to be left alone", "illegal", odd,
+                linked("N-KEYWORD", linear={"CD25": [row[2] for row in ROWS]}),
+                scaling={"log_on_floats": "ignore"})  # fmt: skip
     gained, halved = changed(3, G="2"), {"CD25": [row[2] / 2 for row in ROWS]}
     yield Bound(30, "a gated one undecided", "illegal", gained,
                 linked("F-GAIN", linear=halved, figures=("2", "CD25")))  # fmt: skip
@@ -1584,18 +1727,24 @@ def _compensated() -> Iterator[Bound]:
     indexed = _with(full, _SPILLOVER=matrix(("4", "2", "3"), TRIPLE[1]))
     yield Bound(46, "numbers for names", "illegal", indexed, linked("F-SPILL-INDEX", linear=TRUE),
                 repair="spillover by index", **file)  # fmt: skip
-    five = [[float(a == b) for b in range(5)] for a in range(5)]
-    for i, a in enumerate((3, 1, 2)):
-        for j, b in enumerate((3, 1, 2)):
-            five[a][b] = TRIPLE[1][i][j]
-    unnamed = "5," + ",".join(f"{value:g}" for row in five for value in row)
-    yield Bound(46, "$COMP of every parameter", "illegal", _with(full, _COMP=unnamed),
-                linked("F-SPILL-INDEX", linear=TRUE), **file)  # fmt: skip
     yield Bound(46, "a gated dye is not in it", "illegal", _with(mixed(PAIR), _SPILLOVER=matrix(*PAIR)),
                 linked("F-SPILL-PARTIAL", linear=TRUE, figures=("CD127",)), **file)  # fmt: skip
     yield Bound(46, "none and asked for", "illegal", full, refuse("E-SPILL"), **file)
     yield Bound(46, "$DFCiTOj and asked for", "illegal", _with(full, _DFC2TO3="12.5"),
                 refuse("E-SPILL", "$DFC"), **file)  # fmt: skip
+    subtracted = {"_COMP": SUBTRACTED}
+    yield Bound(46, "$COMP and none asked for", "legal", _with(full, **subtracted), linked("N-SPILL"))
+    yield Bound(46, "$COMP and asked for", "illegal", _with(full, **subtracted),
+                refuse("E-SPILL", "$COMP"), **file)  # fmt: skip
+    yield Bound(46, "$COMP beside $SPILLOVER", "illegal", _with(full, _SPILLOVER=trio, **subtracted),
+                refuse("E-SPILL", "$COMP"), **file)  # fmt: skip
+    yield Bound(46, "$COMP of zeros beside $SPILLOVER", "legal", _with(full, _SPILLOVER=trio, _COMP=NOTHING),
+                linked(linear=TRUE), **file)  # fmt: skip
+    yield Bound(46, "$DFCiTOj beside $SPILLOVER", "illegal",
+                _with(full, _SPILLOVER=trio, _DFC2TO3="12.5", _DFC3TO2="0"),
+                refuse("E-SPILL", "$DFC"), **file)  # fmt: skip
+    yield Bound(46, "$DFCiTOj of zeros beside $SPILLOVER", "legal",
+                _with(full, _SPILLOVER=trio, _DFC2TO3="0", _DFC3TO2="0.0"), linked(linear=TRUE), **file)  # fmt: skip
     yield Bound(46, "two that differ", "illegal", _with(full, _SPILLOVER=trio, SPILL=matrix(*PAIR)),
                 refuse("E-SPILL", "$SPILLOVER", "SPILL"), **file)  # fmt: skip
     percent = [[100 * value for value in row] for row in TRIPLE[1]]
@@ -1633,6 +1782,10 @@ def _compensated() -> Iterator[Bound]:
                 refuse("E-SPILL", "<FITC-A>"), **file)  # fmt: skip
     yield Bound(47, "written by R", "illegal", _with(full, _SPILLOVER=trio, transformation="applied"),
                 linked("F-TRANSFORMED", linear=TRUE), **file)  # fmt: skip
+    empty = [("TUBE NAME", ""), ("transformation", "applied")]
+    yield Bound(47, "written by R, behind an empty value", "illegal",
+                Tube(full.rows, full.channels, keywords={"$SPILLOVER": trio}, more=empty),
+                linked("F-TRANSFORMED", "N-TEXT", linear=TRUE), **file)  # fmt: skip
     small = Tube([[5e4, 0.1 * i, 4.5 - 0.1 * i, 0.3 * i, i + 1.0] for i in range(12)])
     yield Bound(47, "values of a logicle scale", "far", small, linked("F-TRANSFORMED"))
     yield Bound(47, "values of a logicle scale to be compensated", "far", _with(small, _SPILLOVER=trio),

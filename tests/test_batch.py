@@ -420,7 +420,8 @@ class TestAcross:
             [row("S01_W00"), row("S01_W12"), row("S02_W12", tube="fmo:CD25", subject="S01", sample="C")],
         )
         assert gated(folder, out).status == 1
-        assert codes(out) == {"S01_W00": "", "S01_W12": "F-VOLTAGE", "C": "F-VOLTAGE N-CONTROL"}
+        assert codes(out) == {"S01_W00": "", "S01_W12": "F-VOLTAGE", "C": "N-CONTROL"}
+        assert "in controls of its run, C (" in studies.by_sample(out / "files.csv")["S01_W12"]["sentences"]
 
     def test_a_file_that_is_gone_when_names_are_read_is_gated_all_the_same(self, swapped, out):
         def vanish(ended: object) -> None:

@@ -7,7 +7,7 @@ import pytest
 from builders import sample
 
 from tregflow.events import said_of_events
-from tregflow.transforms import Arcsinh, Identity, Log, Logicle, Transform
+from tregflow.transforms import Arcsinh, Identity, Linear, Log, Logicle, Transform
 from tregflow.view import Bound
 
 LOGICLE = Logicle(262144.0, 0.5, 4.5, 0.0)
@@ -52,7 +52,9 @@ def test_nothing_is_said_of_zeros_of_no_events_and_of_nothing_finite() -> None:
     assert codes({"CD4": np.full(9, np.nan)}, {"CD4": LOGICLE}) == ["F-NONFINITE"]
 
 
-def test_scatter_is_not_asked() -> None:
+def test_scatter_is_not_asked_even_on_a_scale() -> None:
+    columns = {"FSC-A": spread(3e5), "CD4": spread(4.0)}
+    assert codes(columns, {"FSC-A": Linear(262144.0, 0.0), "CD4": LOGICLE}) == ["F-TRANSFORMED"]
     assert codes({"FSC-A": spread(3e5), "CD4": spread(4.0)}, {"FSC-A": Identity(), "CD4": LOGICLE}) == [
         "F-TRANSFORMED"
     ]

@@ -775,6 +775,27 @@ def test_a_file_written_by_r_is_flagged_where_the_template_compensates(word):
     assert "F-TRANSFORMED" not in [finding.code for finding in asking("file").bind(plain).findings]
 
 
+def test_what_the_instrument_subtracted_is_not_compensated_again():
+    matrix = Spillover(("FL1-A",), np.eye(1), "SPILL")
+    file = named(
+        ["FL1-A"],
+        ["CD4"],
+        spillover=matrix,
+        subtracted="$DFCiTOj (2 of 6 not 0) says what the instrument subtracted",
+    )
+    assert "E-SPILL  $DFCiTOj (2 of 6 not 0)" in refused(asking("file"), file)
+    found = asking("file").compensated_by(matrix).bind(file).findings
+    assert "F-TRANSFORMED" in [finding.code for finding in found]
+    assert template(ONE).bind(file).findings == ()
+
+
+def test_an_amplifier_of_floats_without_meaning():
+    file = sample({"FL1-A": [10.0]}, {"FL1-A": "CD4"}, stated_decades={"FL1-A": math.nan})
+    for scaling in ({}, {"log_on_floats": "apply"}):
+        assert "its $PnE is no pair of numbers" in refused(template(ONE, scaling=scaling), file)
+    assert template(ONE, scaling={"log_on_floats": "ignore"}).bind(file).findings[0].code == "N-SCALING"
+
+
 def test_log_amplifiers_of_floats():
     file = sample({"FL1-A": [10.0]}, {"FL1-A": "CD4"}, stated_decades={"FL1-A": 4.0})
     assert refused(template(ONE), file).startswith(

@@ -20,7 +20,7 @@ from tregflow.io.confined import Stopped
 from tregflow.io.fcs import read_fcs
 from tregflow.io.readers import FCSPARSER, FLOWIO, READERS, Reading
 from tregflow.verify import Asked, Verified, compare, document, status, verify
-from tregflow.verify.asking import _plan, ask, look_at
+from tregflow.verify.asking import OwnMemoryError, _plan, ask, look_at
 from tregflow.verify.differences import split
 from tregflow.verify.limits import Case
 
@@ -57,6 +57,10 @@ def two_data_sets(second: bytes = b"", **more) -> bytes:
 
 def asked(path: Path, **more) -> Asked:
     return Asked(path.name, path, **more)
+
+
+def greedy(*_: object, **__: object) -> tuple:
+    raise MemoryError
 
 
 def kinds(found: Verified) -> dict[str, str]:
@@ -455,8 +459,32 @@ class TestVerify:
     def test_a_fault_of_the_comparison_confirms_nothing(self, made):
         path = made(fcs_bytes(ROWS, parameters(3)))
         (found,) = verify([asked(path)], readers=[doubles.reader(doubles.empty_handed)])
-        assert kinds(found) == {"Double": "gave up"}
-        assert "please report it" in found.findings[0].sentence
+        assert (kinds(found), found.state) == ({"Double": "fault"}, "unconfirmed")
+        (finding,) = found.findings
+        assert finding.code == "E-INTERNAL"
+        assert "please report it" in finding.sentence
+
+    def test_a_fault_of_the_comparison_ends_with_3_whoever_else_agrees(self, made):
+        path = made(fcs_bytes(ROWS, parameters(3)))
+        (found,) = verify([asked(path)], readers=[doubles.reader(doubles.empty_handed), FLOWIO])
+        assert kinds(found) == {"Double": "fault", "FlowIO": "agrees"}
+        assert status([found]) == 3
+
+    @pytest.mark.parametrize("place", ["compare", "read_fcs"])
+    def test_memory_that_tregflow_takes_is_nobody_elses_fault(self, made, monkeypatch, place):
+        path = made(fcs_bytes(ROWS, parameters(3)))
+        with pytest.raises(MemoryError):
+            ask(replace(FLOWIO, read=greedy), path, None)
+        monkeypatch.setattr(f"tregflow.verify.asking.{place}", greedy)
+        with pytest.raises(OwnMemoryError):
+            ask(FLOWIO, path, None)
+
+    @pytest.mark.parametrize("last", [f"{10**11:12d}", "9" * 5_000, "0" * 5_000 + "99", "²", "-1"])
+    def test_a_supplement_that_is_claimed_to_be_huge_costs_nothing(self, made, last):
+        """Of 1e11 bytes once: what tregflow asked for was put down to the other reader."""
+        path = made(fcs_bytes(ROWS, parameters(3), keywords={"$BEGINSTEXT": "600", "$ENDSTEXT": last}))
+        (found,) = verify([asked(path)], readers=[FCSPARSER])
+        assert (kinds(found), status([found])) == ({"fcsparser": "agrees"}, 0)
 
     @pytest.mark.parametrize("why", ["time", "memory", "death", "fault"])
     def test_a_fault_of_tregflows_own_reader_is_told_and_ends_with_3(self, made, why):

@@ -24,9 +24,8 @@ from typing import Any
 import numpy as np
 
 from tregflow import __version__
-from tregflow.errors import FileError, Finding
-from tregflow.identity import Stated, doubts, naming
-from tregflow.io.fcs import scan_fcs
+from tregflow.errors import Finding
+from tregflow.identity import Stated, doubts
 from tregflow.io.files import located, sha256
 from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
@@ -138,7 +137,7 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
     with folder.held(), closing(run(request.jobs(), request.workers, request.work)) as ended:
         ends = dict(_seen(ended, seen))
         outcomes = {sample: ended.outcome for sample, ended in ends.items()}
-        pairs = paired(request.tubes, _across(request, outcomes))
+        pairs = paired(request.tubes, _across(request, ends))
         _publish(request, pairs, started, sheet)
         strangers = folder.strangers(set(outcomes))
     twice = {tube.sample for tube, outcome in pairs if outcome.state != outcomes[tube.sample].state}
@@ -176,10 +175,11 @@ def _seen(ends: Iterable[Ended], seen: Callable[[Ended], None]) -> Iterable[tupl
         yield ended.outcome.sample, ended
 
 
-def _across(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
+def _across(request: Request, ends: Mapping[str, Ended]) -> dict[str, Outcome]:
     """Return the outcomes with what only shows when files are held against each other."""
+    outcomes = {sample: ended.outcome for sample, ended in ends.items()}
     twice = _twins(request, outcomes)
-    doubted = doubts(request.tubes, _stated(request, outcomes))
+    doubted = doubts(request.tubes, _stated(request, ends))
     settled = {}
     for tube in request.tubes:
         outcome = outcomes[tube.sample].adding(*(doubt.finding for doubt in doubted.get(tube.sample, ())))
@@ -199,23 +199,15 @@ def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Findi
     return twins(hashes, files)
 
 
-def _stated(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Stated]:
-    """Return what the files that were read say of themselves; names are read again, and kept nowhere."""
+def _stated(request: Request, ends: Mapping[str, Ended]) -> dict[str, Stated]:
+    """Return what the files that were read say of themselves."""
     said = {}
     for tube in request.tubes:
-        outcome = outcomes[tube.sample]
+        outcome, names = ends[tube.sample].outcome, ends[tube.sample].names
         if outcome.state != "refused":
-            file, names = outcome.file, _naming(request, tube)
+            file = outcome.file
             said[tube.sample] = Stated(names, file.date, file.cytometer, file.serial, file.voltages, file.gains, file.channels)  # fmt: skip
     return said
-
-
-def _naming(request: Request, tube: Tube) -> dict[str, str]:
-    """Return the keywords that name file, tube and specimen; none where the file cannot be read by now."""
-    try:
-        return naming(scan_fcs(located(request.root, tube.file), data_set=tube.data_set).keywords)
-    except FileError:
-        return {}
 
 
 def _sheet(path: Path | None) -> dict[str, str] | None:

@@ -166,7 +166,8 @@ def _channels(spillover: Spillover, sample: Sample) -> tuple[list[int], list[Fin
             f"the {spillover.source} matrix names stains, not detectors; each was matched to its one channel"
         )
         return found, [Finding("F-SPILL-STAIN", what)]
-    if numbered := _by_place(spillover.names, len(sample.channels)):
+    is_a_name = any(_places((*sample.names, *sample.stains), name) for name in spillover.names)
+    if not is_a_name and (numbered := _by_place(spillover.names, len(sample.channels))):
         pairs = ", ".join(f"{place + 1} = {sample.names[place]}" for place in numbered[:PAIRS])
         more = " …" if len(numbered) > PAIRS else ""
         what = f"the {spillover.source} matrix numbers its detectors; each was matched by its place: {pairs}{more}"

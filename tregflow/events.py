@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tregflow.compensation import SCATTER
 from tregflow.errors import Finding
 from tregflow.sample import Rows, Values
 from tregflow.transforms import Identity
@@ -58,7 +59,7 @@ def _left_out(sample: Bound, root: Rows) -> Iterator[Finding]:
 
 def _transformed(sample: Bound) -> Iterator[Finding]:
     """Yield a flag where no gated dye has values as large as a cytometer's own."""
-    scaled = {name: scale for name, scale in sample.scales.items() if not isinstance(scale, Identity)}
+    scaled = {name: scale for name, scale in sample.scales.items() if _is_dye(sample, name)}
     tops = {name: float(getattr(scale, "T", 0.0)) for name, scale in scaled.items()}
     if not len(sample.sample) or not tops or min(tops.values()) < FULL_SCALE:
         return
@@ -69,6 +70,11 @@ def _transformed(sample: Bound) -> Iterator[Finding]:
         told = f"99.9 % of the values of each gated dye lie within {SMALL:g} of 0 ({shown}{more})"
         top = f"on scales up to {max(tops.values()):g}"
         yield Finding("F-TRANSFORMED", f"{told}, {top}; were they transformed before?")
+
+
+def _is_dye(sample: Bound, marker: str) -> bool:
+    name = sample.sample.names[sample.channels[marker]]
+    return not (isinstance(sample.scales[marker], Identity) or name.upper().startswith(SCATTER))
 
 
 def _reach(column: Values) -> float:

@@ -14,8 +14,8 @@ from tregflow import __version__
 from tregflow.binding import Marker
 from tregflow.errors import FileError, Finding, OutputError, TregflowError, nearest, refuse
 from tregflow.gating import Gated, gate
-from tregflow.identity import stated
-from tregflow.io.fcs import read_fcs
+from tregflow.identity import naming, stated
+from tregflow.io.fcs import read_fcs, scan_fcs
 from tregflow.io.files import sha256, write_whole
 from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storable
@@ -77,11 +77,14 @@ class Ended:
         What changed since its last outcome; empty where there was none, or it still holds.
     kept : bool
         Whether an earlier outcome still holds.
+    names : mapping of str to str
+        Keywords that name file, tube and specimen. They may name a person: compared in memory, kept nowhere.
     """
 
     outcome: Outcome
     why: tuple[str, ...] = field(default=())
     kept: bool = False
+    names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def gate_file(job: Job) -> Ended:
@@ -128,16 +131,24 @@ def _ended(job: Job) -> Ended:
     before, parts = _stamp(job.path), _parts(job)
     old = _earlier(job, parts)
     if old and _holds(job, old, parts):
-        return Ended(old, kept=True)
+        return Ended(old, kept=True, names=_names(job))
     why = tuple(_why(job, old, parts)) if old else ()
-    outcome, page = _gated(job, parts)
+    outcome, page, names = _gated(job, parts)
     if _stamp(job.path) != before:
         raise refuse("E-CHANGED", "the file changed while it was being read; is it still being written?")
     job.folder.draw(job.tube.sample, None)  # a run that is killed here leaves no page of other gates
     job.folder.keep(outcome)
     job.folder.draw(job.tube.sample, page)
     job.folder.forgive(job.tube.sample)
-    return Ended(outcome, why)
+    return Ended(outcome, why, names=names)
+
+
+def _names(job: Job) -> dict[str, str]:
+    """Return what names a file that is not gated again; nothing where it cannot be read by now."""
+    try:
+        return naming(scan_fcs(job.path, data_set=job.tube.data_set).keywords)
+    except FileError:
+        return {}
 
 
 def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
@@ -148,19 +159,19 @@ def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
     return job.folder.outcome(job.tube.sample)
 
 
-def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None]:
+def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None, dict[str, str]]:
     evidence = replace(_named(job), sha256=parts["file"])
     try:
         sample = _read(job)
         evidence = _with_events(evidence, sample)
         if not job.tube.is_gated:
-            return _control(job, parts, evidence, sample), None
+            return _control(job, parts, evidence, sample), None, naming(sample.keywords)
         bound = job.template.bind(sample, job.tube.channels)
-        return _counted(job, parts, _bound_evidence(evidence, bound), bound)
+        return *_counted(job, parts, _bound_evidence(evidence, bound), bound), naming(sample.keywords)
     except TregflowError as error:
         if error.code in TRANSIENT:
             raise
-        return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None
+        return Outcome(job.tube.sample, "refused", parts, evidence, _said(error)), None, {}
 
 
 def _control(job: Job, parts: Mapping[str, str], evidence: Evidence, sample: Sample) -> Outcome:

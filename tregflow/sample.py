@@ -46,7 +46,7 @@ class Channel:
     gain : float
         ``$PnG`` as it is applied: scale values are divided by it.
     stated_decades, stated_gain : float
-        What ``$PnE`` and ``$PnG`` say, whether or not it is applied.
+        What ``$PnE`` and ``$PnG`` say, whether or not it is applied; NaN where that is no number.
     voltage : str
         ``$PnV`` as written, to compare tubes by.
     is_time : bool
@@ -85,6 +85,8 @@ class Channel:
     def _amplifier(self) -> str:
         if self.decades:
             return f"log amplifier undone ($PnE {self.decades:g},{self.offset:g} over {self.range:g})"
+        if math.isnan(self.stated_decades):
+            return "linear as stored ($PnE is no pair of numbers)"
         if self.stated_decades:
             return f"linear as stored ($PnE {self.stated_decades:g} decades on floats, not undone)"
         return "linear as stored"
@@ -145,6 +147,8 @@ class Sample:
         TEXT, keys folded to upper case, ``$`` kept.
     spillover : Spillover or None
         From the file's keywords.
+    subtracted : str
+        What the instrument subtracted of one detector from another while it acquired, in words; empty mostly.
     findings : tuple of Finding
         What was repaired, guessed or odd.
     let_go : callable
@@ -157,6 +161,7 @@ class Sample:
     keywords: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     spillover: Spillover | None = field(default=None, repr=False)
     findings: tuple[Finding, ...] = ()
+    subtracted: str = ""
     let_go: Callable[[], None] = field(default=lambda: None, repr=False)
 
     def __len__(self) -> int:

@@ -208,6 +208,12 @@ def _unmixed(sample: Sample, channels: Mapping[str, int], asked: str | Spillover
             f"{done[0]} is compensated already and the template asks for compensation; "
             "write compensation: none",
         )
+    if sample.subtracted and isinstance(asked, str):
+        raise refuse(
+            "E-SPILL",
+            f"{sample.subtracted} while it acquired, and the template compensates again; write compensation: "
+            "none, or name a table in the template if the file was acquired without",
+        )
     spillover = sample.spillover if isinstance(asked, str) else asked
     if spillover is None:
         told = [finding.sentence for finding in sample.findings if finding.code == "N-SPILL"]
@@ -221,7 +227,10 @@ def _unmixed(sample: Sample, channels: Mapping[str, int], asked: str | Spillover
 
 
 def _rewritten(sample: Sample) -> Iterator[Finding]:
-    """Yield a flag where a program that may have compensated the events wrote the file."""
+    """Yield a flag where the instrument, or a program that wrote the file, may have compensated the events."""
+    if sample.subtracted:
+        told = f"{sample.subtracted} while it acquired, and the template's table compensates again"
+        yield Finding("F-TRANSFORMED", f"{told}; look whether the plots are compensated twice")
     said = sample.keywords.get("TRANSFORMATION", "").strip().casefold()
     if said in {"applied", "custom"}:
         seen = f'the keyword transformation says "{said}": R\'s flowCore wrote the file'
@@ -265,8 +274,10 @@ def _used(sample: Sample, channels: Mapping[str, int], compensation: Compensatio
 
 
 def _log_unapplied(name: str, channel: Channel, scaling: Scaling) -> Finding:
-    seen = f"{name} holds floating-point values and claims {channel.stated_decades:g} log decades"
-    if scaling.log_on_floats == "refuse":
+    claimed = f"claims {channel.stated_decades:g} log decades"
+    claimed = "its $PnE is no pair of numbers" if math.isnan(channel.stated_decades) else claimed
+    seen = f"{name} holds floating-point values and {claimed}"
+    if scaling.log_on_floats != "ignore":
         raise refuse(
             "E-SCALING",
             f"{seen}; write scaling: {{log_on_floats: ignore}} if the values are linear already "

@@ -383,39 +383,25 @@ def test_two_spillover_keywords(read: Read) -> None:
     assert "different matrices" in sentence(other, "N-SPILL")
 
 
-def test_an_unnamed_matrix_is_about_all_parameters_in_their_order(read: Read) -> None:
-    spillover = read(fcs_bytes(ROWS, parameters(3), keywords={"$COMP": "3,1,0.5,0,0,1,0,0.25,0,1"})).spillover
-    assert spillover is not None
-    assert (spillover.names, spillover.source) == (("1", "2", "3"), "$COMP")
-    np.testing.assert_array_equal(spillover.matrix, [[1, 0.5, 0], [0, 1, 0], [0.25, 0, 1]])
-
-
 @pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        ("2,1,0,0,1", "$COMP is about 2 detectors that it does not name, and the file has 3 parameters"),
-        ("3,1,0,0,1", "$COMP announces 9 values, but 4 words follow"),
-        ("3,1,0,0,0,1,0,0,0,x", '"x" where a number should be'),
-        ("n", 'begins with "n"'),
-    ],
+    ("key", "written"), [("$COMP", "2,0,0,0,0"), ("$COMP", "2,1,0,0,1"), ("$DFC1TO2", "0.0")]
 )
-def test_an_unnamed_matrix_that_cannot_be_read_is_noted(read: Read, written: str, said: str) -> None:
+def test_nothing_subtracted_says_nothing(read: Read, key: str, written: str) -> None:
+    sample = read(fcs_bytes(ROWS, parameters(3), keywords={key: written}))
+    assert (sample.spillover, codes(sample)) == (None, [])
+
+
+@pytest.mark.parametrize("written", ["3,0.0,-0.1,0.0,-40.0,0.0,0.0,0.0,0.0,0.0", "2,0,12.5,0,0", "2,0,x,0,0"])
+def test_a_matrix_of_what_was_subtracted_is_no_spillover(read: Read, written: str) -> None:
     sample = read(fcs_bytes(ROWS, parameters(3), keywords={"$COMP": written}))
     assert sample.spillover is None
-    assert said in sentence(sample, "N-SPILL")
-
-
-def test_a_named_matrix_comes_before_an_unnamed_one(read: Read) -> None:
-    sample = read(fcs_bytes(ROWS, parameters(3), keywords={"SPILL": MATRIX, "$COMP": "3,1,0,0,0,1,0,0,0,1"}))
-    assert sample.spillover is not None
-    assert sample.spillover.source == "SPILL"
-    assert "$COMP is there too" in sentence(sample, "N-SPILL")
+    assert "$COMP" in sentence(sample, "N-SPILL")
 
 
 def test_what_the_instrument_subtracted_is_no_matrix(read: Read) -> None:
     sample = read(fcs_bytes(ROWS, parameters(3), keywords={"$DFC1TO2": "12.5", "$DFC2TO1": "0.0"}))
     assert sample.spillover is None
-    assert "$DFCiTOj (2, of which 1 not 0)" in sentence(sample, "N-SPILL")
+    assert "$DFCiTOj (1 of 2 not 0)" in sentence(sample, "N-SPILL")
 
 
 # --- packed files, and events that do not look like any ---------------------------------------------
@@ -443,18 +429,25 @@ def test_what_cannot_be_unpacked(refused: Callable[..., str], raw: bytes, said: 
 
 
 def test_what_was_packed_twice_and_what_packs_nothing(refused: Callable[..., str]) -> None:
-    assert "packed with gzip, unpack it first" in refused(gzip.compress(gzip.compress(PLAIN)), "E-NOT-FCS")
+    assert "packed with gzip; unpack it first" in refused(gzip.compress(gzip.compress(PLAIN)), "E-NOT-FCS")
     assert "empty" in refused(gzip.compress(b""), "E-NOT-FCS")
 
 
 @pytest.mark.parametrize("zeros", [1, 5, 200_000])
 def test_zeros_at_the_end_are_counted_and_flagged(read: Read, zeros: int) -> None:
-    full = [[1.0, 0.0], [0.0, 0.0], [0.0, 2.0]]
+    full = [[1.0, 0.0], [0.0, 5.0], [0.0, 2.0]]
     assert codes(read(fcs_bytes(full, parameters(2)))) == []
     raw = fcs_bytes(
         full, parameters(2), keywords={"$TOT": f"{3 + zeros:9d}"}, late=8 * zeros, behind=bytes(8 * zeros)
     )
     assert f"the last {zeros:,} of {3 + zeros:,} events" in sentence(read(raw), "F-ZEROS")
+
+
+def test_zeros_at_the_end_of_a_file_that_holds_zeros_throughout(read: Read) -> None:
+    sparse = [[0.0, 0.0], [1.0, 0.0]] * 50
+    assert codes(read(fcs_bytes([*sparse, [0.0, 0.0]], parameters(2)))) == []
+    assert codes(read(fcs_bytes([*sparse, *[[0.0, 0.0]] * 9], parameters(2)))) == []
+    assert codes(read(fcs_bytes([*sparse, *[[0.0, 0.0]] * 40], parameters(2)))) == ["F-ZEROS"]
 
 
 def test_events_of_zeros_alone(read: Read) -> None:
@@ -485,6 +478,103 @@ def test_junk_above_the_range_alone_is_no_wrong_order(read: Read) -> None:
     assert codes(sample) == ["N-MASKED"]
     assert "100 % of the 299 events (C1-A)" in sentence(sample, "N-MASKED")
     assert codes(read(integers([[value % 16 | 0x80] for value in range(1, 300)], 8, 16))) == ["N-MASKED"]
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("value", [1024, 3175])
+def test_one_event_beyond_its_range_is_enough(read: Read, bits: int, value: int) -> None:
+    rows = [[number % 1000, 5] for number in range(20_000)]
+    assert codes(read(integers(rows, bits))) == []
+    rows[-3][0] = value
+    sample = read(integers(rows, bits))
+    assert "in up to 0.005 % of the 20,000 events" in sentence(sample, "F-MAGNITUDE")
+    assert sample.stored[-3, 0] == value & 1023
+
+
+def test_negative_integers_are_no_tag(read: Read) -> None:
+    rows = [[2**32 - number, 7] for number in range(1, 50)]
+    assert codes(read(integers(rows, 32, 262144))) == ["F-MAGNITUDE"]
+
+
+def test_time_may_run_beyond_its_range(read: Read) -> None:
+    channels = [parameter("FL1-A", 32, 2**18), parameter("Time", 32, 11209599)]
+    rows = [[number, 40_000_000 * number % 2**32] for number in range(1, 200)]
+    assert codes(read(fcs_bytes(rows, channels, datatype="I"))) == ["N-MASKED"]
+    channels = [parameter("FL1-A", 16, 1024), parameter("Time", 16, 2**32)]
+    assert codes(read(fcs_bytes([[1, 2], [3, 4]], channels, datatype="I"))) == []
+    epoch = fcs_bytes(
+        [[1.0, 1.7e18], [2.0, 1.8e18]], [parameter("a", 64), parameter("Time", 64)], datatype="D"
+    )
+    assert codes(read(epoch)) == []
+
+
+def test_ranges_that_integers_cannot_have(read: Read) -> None:
+    assert "$P1R is 1048576, but 16 bits hold at most 65,536" in sentence(
+        read(integers(COUNTS, 16, 2**20)), "F-RANGE"
+    )
+    assert "not above 1" in sentence(read(integers(COUNTS, 16, 0)), "F-RANGE")
+
+
+@pytest.mark.parametrize("last", ["Groß", "10 €", "CD4–CD8", "two\r\nlines", "tab\there"])
+def test_a_last_value_that_is_text_is_no_sign_of_lost_bytes(read: Read, last: str) -> None:
+    sample = read(fcs_bytes(ROWS, parameters(3), more=[("X", last)], last_delimiter=False))
+    assert (sample.keywords["X"], codes(sample)) == (last, ["N-TEXT"])
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [b"0000A3F1", b"00043521", b"0000a3f1", b"    A3F1", b"<signature>x</signature>00000000", b"junk"],
+)
+def test_checksums_and_footers_are_no_sign_of_lost_bytes(read: Read, behind: bytes) -> None:
+    assert codes(read(fcs_bytes(ROWS, parameters(3), behind=behind))) == []
+
+
+@pytest.mark.parametrize("lost", [1, 2, 6])
+def test_bytes_lost_from_text_show_in_what_ends_the_file(read: Read, lost: int) -> None:
+    raw = fcs_bytes(ROWS, parameters(3), more=[("X", "filler filler"), ("Y", "z")])
+    at = raw.index(b"filler") + 1
+    assert "F-SHIFT" in codes(read(raw[:at] + raw[at + lost :]))
+    assert "F-SHIFT" in codes(read(raw[:at] + b"x" * lost + raw[at:]))
+
+
+@pytest.mark.parametrize("key", ["$TOT", "$PAR", "$NEXTDATA", "$BYTEORD", "SPILL"])
+def test_numbers_of_thousands_of_digits(read: Read, key: str) -> None:
+    raw = fcs_bytes(ROWS, parameters(3), keywords={key: "0" * 5000 + "3"})
+    try:
+        said = codes(read(raw))
+    except FileError as problem:
+        said = [problem.code]
+    assert set(said) & {"E-KEYWORD", "E-LAYOUT", "F-TOT", "N-DATASET", "N-SPILL"}
+
+
+@pytest.mark.parametrize("private", ["TUBE NAME", "note/with one"])
+def test_an_empty_value_does_not_swallow_the_keyword_behind_it(read: Read, private: str) -> None:
+    more = [
+        (private.replace("/", "//"), ""),
+        ("$P3S", "CD3//CD19"),
+        ("X", ""),
+        ("$SPILLOVER", MATRIX),
+        ("W", ""),
+    ]
+    sample = read(fcs_bytes(ROWS, parameters(3), more=more))
+    assert sample.stains == ("", "", "CD3/CD19")
+    assert sample.spillover is not None
+    assert sample.keywords[private.upper()] == ""
+    assert "empty values" in sentence(sample, "N-TEXT")
+
+
+def test_a_key_with_a_delimiter_inside_is_noted(read: Read) -> None:
+    sample = read(fcs_bytes(ROWS, parameters(3), more=[("Comments", ""), ("Row", "2"), ("Z", "1")]))
+    assert "a delimiter inside" in sentence(sample, "N-TEXT")
+
+
+def test_one_value_that_is_the_name_of_a_keyword_does_no_harm(
+    read: Read, refused: Callable[..., str]
+) -> None:
+    sample = read(fcs_bytes(ROWS, parameters(3), keywords={"$COM": "$SMNO", "$OP": "x"}))
+    assert (truth(sample), codes(sample)) == (True, [])
+    more = [("CREATOR", "$CYT"), ("X", "$FIL"), ("y", "z")]
+    assert "a delimiter is missing" in refused(fcs_bytes(ROWS, parameters(3), more=more), "E-TEXT")
 
 
 def test_files_of_2_0_may_leave_the_total_out(read: Read) -> None:
@@ -714,10 +804,16 @@ def test_a_next_data_set_that_is_none(read: Read, following: str) -> None:
     assert "$NEXTDATA" in sentence(sample, "N-DATASET")
 
 
-def test_a_broken_second_data_set_leaves_the_first(read: Read) -> None:
-    sample = read(chained(one_of(1.0), one_of(2.0)[:100]))
+def test_a_broken_second_data_set_leaves_the_first_to_who_asks_for_it(
+    read: Read, refused: Callable[..., str]
+) -> None:
+    raw = chained(one_of(1.0), one_of(2.0)[:100])
+    sample = read(raw, data_set=1)
     assert sample.stored[0, 0] == 1
     assert "data set 2 cannot be read" in sentence(sample, "N-DATASET")
+    said = refused(raw, "E-DATASET")
+    assert "data set 2 cannot be read" in said
+    assert "name it as data_set" in said
 
 
 def test_events_may_not_reach_into_the_next_data_set(refused: Callable[..., str]) -> None:
@@ -738,9 +834,10 @@ def test_joined_files_are_flagged(read: Read) -> None:
     ("raw", "said"),
     [
         (b"", "empty"),
-        (b"<!DOCTYPE html><html>", '"<!DOCTYP"'),
-        (b"\x89PNG\r\n\x1a\n\x00\x07", '".PNG...."'),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"\x89PNG\r\n\x1a\n\x00\x07", "89 50 4e 47"),
         (b"PK\x03\x04abc", "zip"),
+        (b"Zebediah Quux;12;CD4", "the file is text"),
         (b"FCS1.0    " + b" " * 60, '"FCS1.0"'),
         (b"FCS9.9    " + b" " * 60, "FCS2.0, FCS3.0, FCS3.1, FCS3.2 are read"),
     ],
@@ -749,6 +846,7 @@ def test_what_is_not_fcs(refused: Callable[..., str], raw: bytes, said: str) -> 
     answer = refused(raw, "E-NOT-FCS")
     assert said in answer
     assert answer.isprintable()
+    assert "Zebediah" not in answer
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
@@ -801,6 +899,7 @@ def test_a_header_without_meaning(refused: Callable[..., str], place: int, writt
         ({"$BYTEORD": "3,4,1,2"}, "E-LAYOUT", '"3,4,1,2"'),
         ({"$BYTEORD": "1,1,1,1"}, "E-LAYOUT", '"1,1,1,1"'),
         ({"$BYTEORD": "big"}, "E-LAYOUT", '"big"'),
+        ({"$BYTEORD": "1"}, "E-LAYOUT", '"1"'),
         ({"$MODE": "C"}, "E-MODE", "one correlated histogram"),
         ({"$MODE": "U"}, "E-MODE", "histograms"),
         ({"$MODE": "Z"}, "E-MODE", '"Z"'),

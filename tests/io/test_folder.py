@@ -126,8 +126,8 @@ class TestOutcomes:
         folder.keep(OUTCOME)
         assert folder.outcome("A") == OUTCOME
 
-    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"schema": 1}', b"\xff\xfe", b'{"schema": 99}',
-                                         b'{"schema": 1, "key": "x", "sample": "A", "state": "done", "parts": [1],'
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"schema": 2}', b"\xff\xfe", b'{"schema": 99}',
+                                         b'{"schema": 2, "key": "x", "sample": "A", "state": "done", "parts": [1],'
                                          b' "file": {}, "findings": [], "gates": {}, "populations": [], "measures": []}'])  # fmt: skip
     def test_one_that_is_not_whole_is_none(self, folder, content):
         folder.keep(OUTCOME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
 from collections import Counter
@@ -59,8 +60,7 @@ def check_refused(case: Case, findings: Sequence[Finding]) -> None:
     check_sentences(findings, case.file)
     first = findings[0]
     assert first.code == case.answer.code, first
-    missing = [figure for figure in case.figures() if figure not in first.sentence]
-    assert missing == [], first
+    assert missing(case.figures(), first.sentence) == [], first
 
 
 def check_read(case: Case, truth: Read, sample: Sample) -> None:
@@ -97,7 +97,24 @@ def check_spillover(truth: Read, sample: Sample) -> None:
 
 
 def holds_all(sentences: Iterable[str], figures: Sequence[str]) -> bool:
-    return any(all(figure in sentence for figure in figures) for sentence in sentences)
+    return any(not missing(figures, sentence) for sentence in sentences)
+
+
+def missing(figures: Iterable[str], sentence: str) -> list[str]:
+    """Return what does not stand in a sentence; a number has to stand there whole, not in a longer one."""
+    return [figure for figure in figures if not re.search(_bounded(figure), sentence)]
+
+
+def _bounded(figure: str) -> str:
+    before = r"(?<![\w.,])" if figure[0].isdigit() else ""
+    behind = r"(?!\w|[.,]\d)" if figure[-1].isdigit() else ""
+    return before + re.escape(figure) + behind
+
+
+@pytest.mark.parametrize("sentence", ["1,234", "234,1", "1234", "2345", "FCS2.34", "234.5", "$P234B", "P234"])
+def test_a_part_of_a_number_is_not_the_number(sentence: str) -> None:
+    assert missing(["234"], sentence) == ["234"]
+    assert missing(["234"], f"{sentence}; 234, or (234-235)") == []
 
 
 def stored_of(sample: Sample) -> list[list[Any]]:
@@ -143,7 +160,7 @@ def test_every_hazard_of_a_template_is_answered(case: Bound, tmp_path: Path) -> 
         with pytest.raises(FileError) as caught:
             hazards.gated(case, path)
         assert caught.value.code == case.answer.code
-        assert [figure for figure in case.answer.figures if figure not in str(caught.value)] == []
+        assert missing(case.answer.figures, str(caught.value)) == []
         return
     found, truth = hazards.gated(case, path), case.answer
     check_codes(found.findings, truth.flags, truth.notes)
@@ -217,7 +234,9 @@ def answers_of(case: Case) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if case.build(PLANTED) != case.build(())], ids=lambda case: case.id
+    "case",
+    [case for case in CASES if case.build(PLANTED) != case.build(()) or case.hazard == 38],
+    ids=lambda case: case.id,
 )
 def test_nobody_is_named(case: Case, tmp_path: Path) -> None:
     said, codes = said_of(case, tmp_path, PLANTED)

@@ -10,6 +10,7 @@ import pytest
 from doubles import NAME
 from fcs_bytes import fcs_bytes, parameter, parameters
 
+from tregflow.errors import FileError
 from tregflow.io.readers import FCSPARSER, FLOWIO, READERS, NoEventsError, Reader, error_name, unpacked
 
 ROWS = [[1.5, -2.25, 3e5], [4.0, 5.5, 6.125], [7.0, 8.0, 0.0]]
@@ -193,3 +194,15 @@ class TestUnpacked:
             assert plain.read_bytes() == raw
         assert not plain.exists()
         assert not plain.parent.exists()
+
+    def test_no_more_is_unpacked_than_tregflow_believes(self, written):
+        path = written(gzip.compress(bytes(5_000_000)))
+        with pytest.raises(FileError) as caught, unpacked(path):
+            raise AssertionError
+        assert caught.value.code == "E-PACKED"
+
+    def test_a_packed_file_that_is_damaged_is_refused(self, written):
+        path = written(gzip.compress(fcs_bytes(ROWS, parameters(3)))[:-20])
+        with pytest.raises(FileError) as caught, unpacked(path):
+            raise AssertionError
+        assert caught.value.code == "E-PACKED"

@@ -10,7 +10,6 @@ that are known in words of ours.
 
 from __future__ import annotations
 
-import gzip
 import logging
 import re
 import shutil
@@ -25,9 +24,9 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from tregflow.io.fcs import packed
 from tregflow.privacy import is_kept
 
-GZIP = b"\x1f\x8b"
 SPILLS = frozenset({"$SPILLOVER", "SPILL", "$SPILL", "SPILLOVER", "$COMP", "COMP"})
 """Keywords that hold a matrix; FlowIO's have lost their ``$``."""
 
@@ -140,17 +139,23 @@ def error_name(error: BaseException) -> str:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Give a file that any reader can read: itself, or what a gzip file holds, until the block ends."""
+    """Give a file that any reader can read: itself, or what a gzip file holds, until the block ends.
+
+    Raises
+    ------
+    FileError
+        ``E-PACKED``: it is damaged, or unpacks to more than tregflow believes.
+    """
     with path.open("rb") as stream:
-        is_packed = stream.read(2) == GZIP
-    if not is_packed:
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "unpacked.fcs"
-        with gzip.open(path) as packed, plain.open("xb") as file:
-            shutil.copyfileobj(packed, file)
-        yield plain
+        if not packed.is_packed(stream):
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            named = Path(folder) / "unpacked.fcs"  # the others open files by their names
+            with packed.unpacked(stream) as plain, named.open("xb") as file:
+                plain.seek(0)
+                shutil.copyfileobj(plain, file)
+            yield named
 
 
 @contextmanager

@@ -131,4 +131,4 @@ def _flag_lines(flags: Sequence[Finding]) -> list[tuple[str, str]]:
         lines += [(flag.code if part == sentence[0] else "", part) for part in sentence]
     if len(lines) > FLAGS:
         return [*lines[: FLAGS - 1], (f"{len(flags)} in all", "see the panels and files.csv")]
-    return lines or [("no flags", "")]
+    return lines or [("no flags", "of this file; what shows only between files stands in files.csv")]

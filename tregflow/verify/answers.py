@@ -13,7 +13,7 @@ from tregflow.verify.differences import Difference
 SCHEMA = 1
 """Of the document."""
 
-Kind = Literal["agrees", "agrees if told", "differs", "refuses", "gave up", "reads"]
+Kind = Literal["agrees", "agrees if told", "differs", "refuses", "gave up", "reads", "fault"]
 State = Literal["confirmed", "differs", "unconfirmed", "refused"]
 
 STATES: tuple[State, ...] = ("confirmed", "differs", "unconfirmed", "refused")
@@ -28,8 +28,8 @@ class Answer:
     reader : str
         Its name.
     kind : str
-        ``agrees``; ``agrees if told`` to overlook something; ``differs``; ``refuses``; ``gave up``; or
-        ``reads``, where tregflow refuses the file.
+        ``agrees``; ``agrees if told`` to overlook something; ``differs``; ``refuses``; ``gave up``;
+        ``reads``, where tregflow refuses the file; or ``fault``, of tregflow's own in comparing them.
     switches : tuple of str
         What it was told.
     error : str
@@ -58,6 +58,8 @@ class Answer:
             yield Finding("F-DIFFER", difference.sentence(self.reader))
         if self.kind in ("agrees if told", "refuses", "gave up"):
             yield Finding("N-READER", self.told)
+        if self.kind == "fault":
+            yield Finding("E-INTERNAL", self.told)
 
     @property
     def told(self) -> str:
@@ -73,6 +75,7 @@ class Answer:
             "differs": f"differs{switches}",
             "refuses": refusal,
             "gave up": self.reason,
+            "fault": self.reason,
             "reads": f"reads {self.events:,} events of {self.channels} channels{switches}",
         }
         return verbs[self.kind]
@@ -114,6 +117,12 @@ class Verified:
         return "confirmed" if kinds & {"agrees", "agrees if told"} else "unconfirmed"
 
     @property
+    def is_our_fault(self) -> bool:
+        """Whether tregflow failed, in reading it or in comparing what others read."""
+        faults = (*self.refusals, *(finding for answer in self.answers for finding in answer.findings))
+        return any(finding.code == "E-INTERNAL" for finding in faults)
+
+    @property
     def label(self) -> str:
         """The file, and which of its data sets."""
         return f"{self.file} (data set {self.data_set})" if self.data_set else self.file
@@ -130,7 +139,7 @@ class Verified:
 
 def status(found: Sequence[Verified]) -> int:
     """Return the exit status: 3 a fault of ours, 1 something not confirmed, 0 all well."""
-    if any(finding.code == "E-INTERNAL" for one in found for finding in one.refusals):
+    if any(one.is_our_fault for one in found):
         return 3
     return 0 if all(one.state == "confirmed" for one in found) else 1
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tregflow.errors import FileError, Finding
 from tregflow.io.confined import Call, Plan, Stopped, run
 from tregflow.io.fcs import read_fcs
+from tregflow.io.fcs.text import LARGEST_TEXT, whole
 from tregflow.io.readers import READERS, Reader, error_name, unpacked
 from tregflow.sample import Sample
 from tregflow.verify.answers import Answer, Kind, Verified
@@ -26,6 +27,10 @@ it holds small integers in lists."""
 
 ABSENT = {"E-MISSING", "E-UNREADABLE"}
 """Refusals of what no reader could read."""
+
+
+class OwnMemoryError(Exception):
+    """Memory ran out in what is tregflow's own, not the other reader's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,9 @@ def _our_fault(stopped: Stopped, seconds: float) -> Finding:
 
 
 def _given_up(reader: str, stopped: Stopped, seconds: float) -> Answer:
-    return Answer(reader, "gave up", reason=_end(stopped, seconds))
+    """Return the answer of a reader that came to none; what is raised around it is a fault of ours."""
+    kind: Kind = "fault" if stopped.why == "fault" else "gave up"
+    return Answer(reader, kind, reason=_end(stopped, seconds))
 
 
 def _end(stopped: Stopped, seconds: float) -> str:
@@ -229,7 +236,8 @@ def ask(reader: Reader, path: Path, data_set: int | None) -> Answer:
         reads untold is final.
     """
     try:
-        sample = read_fcs(path, data_set=data_set)
+        with _own():
+            sample = read_fcs(path, data_set=data_set)
     except FileError:
         sample = None
     seen: list[Answer] = []
@@ -240,6 +248,15 @@ def ask(reader: Reader, path: Path, data_set: int | None) -> Answer:
             seen.append(answer)
     differing = [answer for answer in seen if answer.kind == "differs"]
     return _excused(differing[0], seen) if differing else seen[0]
+
+
+@contextmanager
+def _own() -> Iterator[None]:
+    """Let nobody else be blamed for the memory that tregflow takes."""
+    try:
+        yield
+    except MemoryError:
+        raise OwnMemoryError from None
 
 
 def _excused(answer: Answer, earlier: Sequence[Answer]) -> Answer:
@@ -264,16 +281,18 @@ def _answers(reader: Reader, sample: Sample | None, path: Path, data_set: int | 
         answer = Answer(reader.name, "reads", (*several, *switches),
                         events=reading.n_events, channels=len(reading.columns))  # fmt: skip
         if sample is not None:
-            found = compare(Case(sample, reading, reader.name, data_set or 1, supplement))
+            with _own():
+                found = compare(Case(sample, reading, reader.name, data_set or 1, supplement))
             answer = replace(answer, kind="differs" if found else "agrees", differences=found)
         yield answer
 
 
 def _supplement(sample: Sample, path: Path) -> str:
-    """Return the bytes of a file's supplemental TEXT as capitals, to look for keywords in."""
-    begin, last = (sample.keywords.get(key, "").strip() for key in ("$BEGINSTEXT", "$ENDSTEXT"))
-    if not (begin.isdecimal() and last.isdecimal()) or int(last) <= int(begin):
+    """Return the bytes of a file's supplemental TEXT as capitals, to look for keywords in, as far as they are there."""
+    begin, last = (whole(sample.keywords.get(key)) for key in ("$BEGINSTEXT", "$ENDSTEXT"))
+    if begin is None or last is None or not 0 < begin < last:
         return ""
-    with path.open("rb") as stream:
-        stream.seek(int(begin))
-        return stream.read(int(last) - int(begin) + 1).decode("latin-1").upper()
+    end = min(last + 1, path.stat().st_size, begin + LARGEST_TEXT)
+    with _own(), path.open("rb") as stream:
+        stream.seek(begin)
+        return stream.read(max(end - begin, 0)).decode("latin-1").upper()

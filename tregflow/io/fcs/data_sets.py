@@ -65,7 +65,26 @@ def _other_segments(source: Source, header: Header) -> Iterator[Span]:
             yield stated_span(begin, last)
 
 
-def read_data_sets(stream: IO[bytes]) -> tuple[list[DataSet], tuple[Finding, ...]]:
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The data sets of a file.
+
+    Parameters
+    ----------
+    sets : tuple of DataSet
+        At least one.
+    findings : tuple of Finding
+        What is odd about the chain.
+    is_broken : bool
+        Whether a further data set begins where it should and cannot be read.
+    """
+
+    sets: tuple[DataSet, ...]
+    findings: tuple[Finding, ...] = ()
+    is_broken: bool = False
+
+
+def read_data_sets(stream: IO[bytes]) -> Chain:
     """Return the data sets of an open file, at least one, and what is odd about their chain.
 
     Raises
@@ -78,14 +97,15 @@ def read_data_sets(stream: IO[bytes]) -> tuple[list[DataSet], tuple[Finding, ...
         last = found[-1]
         offset, stray = _next_offset(last)
         if not offset:
-            return found, stray
+            return Chain(tuple(found), stray)
         try:
             following = _data_set(last.source.after(offset))
         except FileError as problem:
             sentence = f"data set {len(found) + 1} cannot be read: {problem.findings[0].sentence}"
-            return found, (Finding("N-DATASET", sentence),)
+            return Chain(tuple(found), (Finding("N-DATASET", sentence),), is_broken=True)
         found[-1:] = [replace(last, source=last.source.ending_at(offset)), following]
-    return found, (Finding("N-DATASET", f"only the first {len(found):,} data sets were looked at"),)
+    said = f"only the first {len(found):,} data sets were looked at"
+    return Chain(tuple(found), (Finding("N-DATASET", said),))
 
 
 def _data_set(source: Source) -> DataSet:
@@ -98,10 +118,10 @@ def _next_offset(last: DataSet) -> tuple[int, tuple[Finding, ...]]:
     stated = last.text.keywords.get("$NEXTDATA", "").strip(BLANKS)
     offset = whole(stated) if stated else 0
     if offset is None:
-        return 0, (Finding("N-DATASET", "$NEXTDATA is not a number; the file was read as one data set"),)
+        return 0, (Finding("N-DATASET", "$NEXTDATA is not a number; no further data set was looked for"),)
     if offset == 0 or (0 < offset < last.source.size and last.source.after(offset).begins_a_data_set()):
         return offset, ()
-    sentence = f"$NEXTDATA is {offset}, where no data set begins; the file was read as one data set"
+    sentence = f"$NEXTDATA is {offset}, where no data set begins; no further one was looked for"
     return 0, (Finding("N-DATASET", sentence),)
 
 
@@ -113,6 +133,10 @@ def supplemented(data_set: DataSet) -> DataSet:
     try:
         if span.end > data_set.source.size + 1:
             raise refuse("E-TEXT", f"its bytes {span} lie beyond the file")
+        if data_set.source.read(Span(span.begin, span.begin + 1)).isalnum():
+            raise refuse(
+                "E-TEXT", f"its bytes {span} are no text: they begin with a letter or digit for a delimiter"
+            )
         text = merged(data_set.text, read_text(data_set.source, span, "the supplemental TEXT"))
     except FileError as problem:
         sentence = f"the supplemental TEXT was not read: {problem.findings[0].sentence}"

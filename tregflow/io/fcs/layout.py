@@ -17,7 +17,7 @@ import numpy as np
 
 from tregflow.errors import Finding, refuse
 from tregflow.io.fcs.text import decimal, required, whole
-from tregflow.privacy import BLANKS, listed, shown
+from tregflow.privacy import BLANKS, listed, quoted, shown
 from tregflow.sample import Channel
 
 MOST_PARAMETERS = 10_000
@@ -81,7 +81,7 @@ def read_layout(keywords: Keywords) -> Layout:
     count = _parameter_count(keywords)
     default = _letter(required(keywords, "$DATATYPE"), "$DATATYPE")
     kinds = tuple(_kind(keywords, number, default) for number in range(1, count + 1))
-    order = _byte_order(required(keywords, "$BYTEORD"))
+    order = _byte_order(required(keywords, "$BYTEORD"), max(kind.width for kind in kinds))
     return Layout(kinds, _record(kinds, order), _doubt(keywords, kinds))
 
 
@@ -96,7 +96,7 @@ def _require_list_mode(keywords: Keywords) -> None:
 def _parameter_count(keywords: Keywords) -> int:
     count = whole(required(keywords, "$PAR"))
     if count is None or not 1 <= count <= MOST_PARAMETERS:
-        seen = shown(keywords["$PAR"])
+        seen = quoted(keywords, "$PAR")
         raise refuse(
             "E-KEYWORD", f"$PAR is {seen}; a number of parameters from 1 to {MOST_PARAMETERS:,} is read"
         )
@@ -128,19 +128,19 @@ def _kind(keywords: Keywords, number: int, default: str) -> Kind:
 def _integer_bytes(keywords: Keywords, number: int) -> int:
     bits = whole(required(keywords, f"$P{number}B"))
     if bits is None or bits % 8 or not 8 <= bits <= 64:
-        seen = shown(keywords[f"$P{number}B"])
+        seen = quoted(keywords, f"$P{number}B")
         raise refuse(
             "E-LAYOUT", f"$P{number}B is {seen} bits; integers of 8 to 64 bits in whole bytes are read"
         )
     return bits // 8
 
 
-def _byte_order(value: str) -> Literal["<", ">"]:
+def _byte_order(value: str, widest: int) -> Literal["<", ">"]:
     digits = [whole(word) for word in value.split(",")]
     rising = list(range(1, len(digits) + 1))
-    if digits == rising:
+    if digits == rising and min(len(digits), 2) >= min(widest, 2):
         return "<"
-    if digits == rising[::-1]:
+    if digits == rising[::-1] and len(digits) > 1:
         return ">"
     read = "1,2,3,4 (low byte first) and 4,3,2,1 (high byte first) are read"
     raise refuse("E-LAYOUT", f"$BYTEORD is {shown(value)}; {read}")
@@ -267,7 +267,7 @@ def _amplifier(keywords: Keywords, number: int, kind: Kind) -> tuple[float, floa
     decades, offset = _pair(written) if written else (0.0, 0.0)
     if decades is None or offset is None or not 0 <= decades <= MOST_DECADES or (decades and offset < 0):
         if kind.letter != "I":
-            return 0.0, 1.0
+            return math.nan, 1.0
         sentence = f"{key} is {shown(written)}; it has to be decades and offset, as 4,1, or 0,0 for linear"
         raise refuse("E-KEYWORD", sentence)
     return (decades, offset or 1.0) if decades else (0.0, 1.0)
@@ -298,7 +298,7 @@ def _missing(keywords: Keywords, layout: Layout) -> Iterator[Finding]:
     if layout.doubt:
         yield Finding(
             "N-KEYWORD",
-            f"{layout.doubt} is {shown(keywords[layout.doubt])} on a floating-point parameter;"
+            f"{layout.doubt} is {quoted(keywords, layout.doubt)} on a floating-point parameter;"
             " its type says how wide it is, and the number of events proves that",
         )
 
@@ -311,7 +311,7 @@ def _ranges(layout: Layout, channels: Sequence[Channel]) -> Iterator[Finding]:
     spans = {
         f"$P{number}R": (channel.range, 8 * kind.width)
         for number, (kind, channel) in enumerate(zip(layout.kinds, channels, strict=True), 1)
-        if kind.letter == "I"
+        if kind.letter == "I" and not channel.is_time
     }
     if odd := [key for key, (span, _) in spans.items() if span <= 1]:
         yield Finding("F-RANGE", f"{listed(odd)} is not above 1; no bit of these integers was masked")
@@ -342,7 +342,10 @@ def _scalings(channels: Sequence[Channel]) -> Iterator[Finding]:
     logs = [channel.name for channel in channels if channel.decades]
     if logs:
         yield Finding("N-SCALING", f"a logarithmic amplifier ($PnE) was undone on {listed(logs)}")
-    unused = [channel.name for channel in channels if channel.stated_decades and not channel.decades]
+    odd = [channel.name for channel in channels if math.isnan(channel.stated_decades)]
+    if odd:
+        yield Finding("N-KEYWORD", f"$PnE of {listed(odd)} is no pair of numbers; they were taken as linear")
+    unused = [channel.name for channel in channels if channel.stated_decades > 0 and not channel.decades]
     if unused:
         sentence = f"{listed(unused)}: floats with a logarithmic amplifier ($PnE), which was not applied"
         yield Finding("N-SCALING", sentence)

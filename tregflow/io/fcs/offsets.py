@@ -7,6 +7,7 @@ decides; nothing is allocated before.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,16 @@ from tregflow.errors import FileError, Finding, refuse
 from tregflow.io.fcs.data_sets import DataSet
 from tregflow.io.fcs.segments import EMPTY, HEADER_LENGTH, LARGEST_OFFSET, Span, gaps
 from tregflow.io.fcs.text import whole
-from tregflow.privacy import shown
+from tregflow.privacy import quoted
 
 CRC_LENGTH = 8
-"""The checksum that may end a data set (FCS 3.1, 3.5); nobody computes it and zeros are common."""
+"""Bytes of the checksum that ends a data set (FCS 3.1, 3.5); most writers put zeros there."""
+
+CHECKSUM = re.compile(rb"[0-9A-Fa-f]{8}")
+"""A checksum as it may be written; the standard does not say in which base."""
+
+LINES = dict.fromkeys(map(ord, "\t\r\n\f"))
+"""Signs that text may hold though they are not printed."""
 
 NEAR = 256
 """Bytes behind TEXT, and behind the last segment, in which what was pushed out of its place is looked for."""
@@ -208,7 +215,7 @@ def _loosely(data_set: DataSet, claim: Claim, demand: Demand) -> Place:
 
 def _wrong_total(data_set: DataSet, demand: Demand, n_events: int, rest: int) -> Finding:
     stated = data_set.text.keywords.get("$TOT", "")
-    announced = f"$TOT is {shown(stated)}" if stated.strip() else "$TOT is missing"
+    announced = f"$TOT is {quoted(data_set.text.keywords, '$TOT')}" if stated.strip() else "$TOT is missing"
     left = f" and {rest} bytes more" if rest > 1 else ""
     held = f"DATA holds {replace(demand, total=n_events)}{left}"
     if data_set.header.version == "FCS2.0" and not stated.strip() and not left:
@@ -306,8 +313,15 @@ def _closing(data_set: DataSet, begin: int) -> str:
 
 
 def _is_printable(raw: bytes) -> bool:
-    """Whether bytes may be text, in UTF-8 or Latin-1: none of them is a control character."""
-    return not any(byte < 32 or 127 <= byte < 160 for byte in raw.replace(b"\t", b" "))
+    """Whether bytes may be text: UTF-8, or Latin-1 as Windows writes it, line ends and tabs among it."""
+    return _is_utf8(raw) or not any(byte < 32 or byte == 127 for byte in raw.translate(None, b"\t\r\n\f"))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        return raw.decode("utf-8").translate(LINES).isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _misses_checksum(data_set: DataSet, events: Span) -> str:
@@ -319,17 +333,16 @@ def _misses_checksum(data_set: DataSet, events: Span) -> str:
     end = max(span.end for span in segments if span.end <= data_set.source.size)
     tail = data_set.source.read(Span(end, end + LARGEST_GAP)).strip(FILL)
     zeros = len(tail) - len(tail.lstrip(b"0"))
-    if len(tail) > NEAR:
-        return ""
-    if (
-        1 < zeros < CRC_LENGTH and not tail[zeros : zeros + 1].isdigit()
-    ):  # a checksum that is computed has digits
+    if len(tail) > NEAR or CHECKSUM.fullmatch(tail) or (zeros == CRC_LENGTH - 1 and end > events.end):
+        return ""  # an end one too high, of a segment that is not DATA, is common
+    if 1 < zeros < CRC_LENGTH and (zeros == len(tail) or not _is_utf8(tail)):
         return (
             f"{zeros} of the {CRC_LENGTH} zeros that end a data set follow its last segment (byte {end - 1})"
         )
-    if tail.endswith(b"0" * CRC_LENGTH) and len(tail) > CRC_LENGTH:
-        more = len(tail) - CRC_LENGTH
-        return f"{more} bytes more stand between the last segment (byte {end - 1}) and the zeros that end a data set"
+    more = tail[:-CRC_LENGTH]
+    if tail.endswith(b"0" * CRC_LENGTH) and more and not _is_utf8(more):
+        said = f"{len(more)} bytes more stand between the last segment (byte {end - 1})"
+        return f"{said} and the zeros that end a data set"
     return ""
 
 

@@ -45,17 +45,21 @@ def unpacked(stream: BinaryIO) -> Iterator[IO[bytes]]:
         ``E-PACKED``: it is damaged, or unpacks to more than is believed.
     """
     size = os.fstat(stream.fileno()).st_size
-    with TemporaryFile() as plain:
+    with _room() as plain:
         try:
             _unpack(stream, plain, min(LARGEST, MOST_SHRUNK * size), size)
         except EOFError:
             raise _damaged(size, "ends before what it packs does") from None
         except (gzip.BadGzipFile, zlib.error):
             raise _damaged(size, "is damaged") from None
-        except OSError as problem:
-            said = f"there is no room to unpack it ({plain.tell():,} bytes so far): {problem.strerror}"
-            raise refuse("E-PACKED", f"{said}; unpack it yourself where there is") from None
         yield plain
+
+
+def _room() -> IO[bytes]:
+    try:
+        return TemporaryFile()
+    except OSError as problem:
+        raise _roomless(str(problem.strerror)) from None
 
 
 def _unpack(stream: BinaryIO, plain: IO[bytes], most: int, size: int) -> None:
@@ -64,8 +68,20 @@ def _unpack(stream: BinaryIO, plain: IO[bytes], most: int, size: int) -> None:
             if plain.tell() + len(piece) > most:
                 said = f"unpacks to more than {most:,} bytes from {size:,}"
                 raise refuse("E-PACKED", f"the file {said}; unpack it yourself and look at what it holds")
-            plain.write(piece)
-    plain.flush()
+            _written(plain, piece)
+
+
+def _written(plain: IO[bytes], piece: bytes) -> None:
+    try:
+        plain.write(piece)
+        plain.flush()
+    except OSError as problem:
+        raise _roomless(str(problem.strerror)) from None
+
+
+def _roomless(why: str) -> FileError:
+    said = f"there is no room for temporary files to unpack it: {why}"
+    return refuse("E-PACKED", f"{said}; make room, set TMPDIR, or unpack it yourself")
 
 
 def _damaged(size: int, how: str) -> FileError:

@@ -1,7 +1,7 @@
 """One FCS file in, one `Sample` out: the order in which a file is read.
 
-Everything that can be wrong with a file is found in HEADER and TEXT, before DATA is touched;
-`scan_fcs` stops there. `read_fcs` then maps the events and copies none.
+Everything that can be refused is found in HEADER and TEXT, before DATA is touched; `scan_fcs` stops there.
+`read_fcs` then maps the events, copies none, and looks whether they are plausible.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tregflow.errors import FileError, Finding, refuse
-from tregflow.io.fcs.data_sets import DataSet, read_data_sets, supplemented
+from tregflow.io.fcs.data_sets import Chain, DataSet, read_data_sets, supplemented
 from tregflow.io.fcs.layout import Gain, Scaling, layout_findings, read_channels, read_layout
 from tregflow.io.fcs.offsets import LARGEST_GAP, find_events
 from tregflow.io.fcs.packed import is_packed, unpacked
 from tregflow.io.fcs.plausible import odd_events
 from tregflow.io.fcs.segments import VERSIONS, Span
-from tregflow.io.fcs.spill import read_spillover
+from tregflow.io.fcs.spill import read_spillover, subtracted
 from tregflow.io.fcs.text import whole
 from tregflow.privacy import BLANKS
 from tregflow.sample import Channel, Sample, Spillover
@@ -116,6 +116,7 @@ def read_fcs(
         scan.keywords,
         scan.spillover,
         (*scan.findings, *odd),
+        subtracted(scan.keywords),
         let_go,
     )
 
@@ -181,9 +182,9 @@ def _require_file(path: Path) -> None:
 
 
 def _scanned(file: _Opened, scaling: Scaling, number: int | None) -> Scan:
-    found, strays = read_data_sets(file.stream)
-    index = _choice(number, len(found))
-    chosen = supplemented(found[index])
+    chain = read_data_sets(file.stream)
+    index = _choice(number, chain)
+    chosen = supplemented(chain.sets[index])
     text = chosen.text
     layout = read_layout(text.keywords)
     channels = read_channels(text.keywords, layout.kinds, scaling)
@@ -192,8 +193,8 @@ def _scanned(file: _Opened, scaling: Scaling, number: int | None) -> Scan:
     spillover, spill_findings = read_spillover(text.keywords)
     findings = (
         *file.findings,
-        *strays,
-        *_container_findings(chosen, index + 1, len(found), place.begin + length),
+        *chain.findings,
+        *_container_findings(chosen, index + 1, len(chain.sets), place.begin + length),
         *text.findings,
         *layout_findings(text.keywords, layout, channels),
         *place.findings,
@@ -210,12 +211,16 @@ def _scanned(file: _Opened, scaling: Scaling, number: int | None) -> Scan:
         data_offset=chosen.source.base + place.begin,
         data_length=length,
         data_set=index + 1,
-        n_data_sets=len(found),
+        n_data_sets=len(chain.sets),
         findings=tuple(finding.at(file.name) for finding in findings),
     )
 
 
-def _choice(data_set: int | None, count: int) -> int:
+def _choice(data_set: int | None, chain: Chain) -> int:
+    count = len(chain.sets)
+    if data_set is None and chain.is_broken:
+        said = f"{chain.findings[0].sentence}; if data set 1 is meant, name it as data_set in the sheet"
+        raise refuse("E-DATASET", said)
     if data_set is None and count > 1:
         raise refuse(
             "E-DATASET", f"the file holds {count} data sets; name one as data_set 1 to {count} in the sheet"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from tregflow.errors import refuse
+from tregflow.privacy import shown
 
 VERSIONS = ("FCS2.0", "FCS3.0", "FCS3.1", "FCS3.2")
 
@@ -126,19 +127,22 @@ def _version(first: bytes) -> str:
     if not first:
         raise refuse("E-NOT-FCS", "the file is empty (0 bytes); copy or export it again")
     if first.startswith(b"FCS"):
-        raise refuse("E-NOT-FCS", f"the file begins {quoted(first[:6])}; {', '.join(VERSIONS)} are read")
+        raise refuse(
+            "E-NOT-FCS",
+            f"the file begins {shown(first[:6].decode('latin-1'))}; {', '.join(VERSIONS)} are read",
+        )
     packed = next((name for magic, name in PACKED.items() if first.startswith(magic)), "")
-    hint = "FCS files begin with their version, as FCS3.1"
     if packed:
-        hint = f"it is packed with {packed}, unpack it first"
-    elif first.lstrip().startswith(b"<"):
-        hint = "it is a web page or XML under the name of the file; copy the FCS file itself again"
-    raise refuse("E-NOT-FCS", f"the file begins {quoted(first[:8])}; {hint}")
-
-
-def quoted(raw: bytes) -> str:
-    """Return bytes of a file in quotes, unprintable ones as dots."""
-    return '"' + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in raw) + '"'
+        raise refuse("E-NOT-FCS", f"the file is packed with {packed}; unpack it first")
+    if first.lstrip().startswith(b"<"):
+        what = "a web page or XML under the name of an FCS file"
+    elif all(byte in b"\t\r\n\f" or byte >= 32 for byte in first):
+        what = "text, not an FCS file"  # whose text is not shown: it may be a list of patients
+    else:
+        what = f"no FCS file: it begins with the bytes {first[:4].hex(' ')}"
+    raise refuse(
+        "E-NOT-FCS", f"the file is {what}; FCS files begin with their version, as FCS3.1. Copy it again"
+    )
 
 
 def _offsets(first: bytes, place: int) -> tuple[int | None, int | None]:

@@ -21,11 +21,9 @@ SOURCES = ("$SPILLOVER", "SPILL", "$SPILL", "SPILLOVER")
 
 CONSEQUENCE = "a template with compensation: file refuses this file"
 
-UNNAMED = "$COMP"
-"""A matrix over all parameters in their order, without names (FCS 3.0); taken where no other is there."""
-
 SUBTRACTED = re.compile(r"\$DFC\d+TO\d+")
-"""FCS 2.0: per cent of one parameter that the instrument was told to subtract from another."""
+"""Per cent of one parameter that the instrument subtracted from another (FCS 2.0); ``$COMP`` is the same as
+a matrix (FCS 3.0, 3.2.20)."""
 
 SAME = 1e-6
 """Matrices closer than this are one matrix, printed with other numbers of digits."""
@@ -54,7 +52,6 @@ def read_spillover(keywords: Mapping[str, str]) -> tuple[Spillover | None, tuple
         found = [
             parse_spillover(keywords[key], key) for key in SOURCES if _says_something(keywords.get(key, ""))
         ]
-        found = found or _unnamed(keywords)
         spillover = _agreed(found)
     except SpillError as problem:
         return None, (Finding("N-SPILL", f"{problem}; {CONSEQUENCE}"),)
@@ -74,21 +71,6 @@ def parse_spillover(written: str, source: str) -> Spillover:
         wanted = f"{size} names and {size} x {size} = {size * size:,} values"
         raise SpillError(f"{source} announces {wanted}, but {len(words):,} words follow")
     return Spillover(tuple(words[:size]), _square(words[size:], size, source), source)
-
-
-def _unnamed(keywords: Mapping[str, str]) -> list[Spillover]:
-    """Return the matrix of ``$COMP``, its detectors called by their places; none where it says nothing."""
-    written = keywords.get(UNNAMED, "")
-    if not _says_something(written):
-        return []
-    size, words = _counted(written, UNNAMED)
-    if size != whole(keywords.get("$PAR")):
-        has = f"the file has {keywords['$PAR'].strip(BLANKS)} parameters"
-        raise SpillError(f"{UNNAMED} is about {size} detectors that it does not name, and {has}")
-    if len(words) != size * size:
-        raise SpillError(f"{UNNAMED} announces {size * size:,} values, but {len(words):,} words follow")
-    names = tuple(str(number) for number in range(1, size + 1))
-    return [Spillover(names, _square(words, size, UNNAMED), UNNAMED)]
 
 
 def _counted(written: str, source: str) -> tuple[int, list[str]]:
@@ -132,19 +114,30 @@ def _notes(keywords: Mapping[str, str], found: list[Spillover]) -> Iterator[Find
     if len(found) > 1:
         sources = " and ".join(spillover.source for spillover in found)
         yield Finding("N-SPILL", f"{sources} hold the same matrix; {found[0].source} was taken")
-    if found and found[0].source != UNNAMED and keywords.get(UNNAMED, "").strip(BLANKS):
-        yield Finding("N-SPILL", f"{UNNAMED} is there too and was not compared: it names no detectors")
-    if told := _subtracted(keywords):
-        yield Finding("N-SPILL", told)
+    if told := subtracted(keywords):
+        yield Finding("N-SPILL", f"{told} while it acquired; that is no spillover matrix and was not applied")
 
 
-def _subtracted(keywords: Mapping[str, str]) -> str:
-    """Return what ``$DFCiTOj`` keywords mean here; nothing where there are none."""
+def subtracted(keywords: Mapping[str, str]) -> str:
+    """Return in words what the instrument subtracted while it acquired; nothing where it did not.
+
+    Parameters
+    ----------
+    keywords : mapping of str to str
+        TEXT.
+    """
     pairs = [keywords[key] for key in keywords if SUBTRACTED.fullmatch(key)]
-    if not pairs:
-        return ""
-    used = sum(bool(decimal(value)) for value in pairs)
-    told = (
-        f"$DFCiTOj ({len(pairs)}, of which {used} not 0) says what the instrument was told to subtract while"
-    )
-    return f"{told} it acquired; it is no spillover matrix and was not applied"
+    if used := sum(decimal(value) != 0 for value in pairs):
+        return f"$DFCiTOj ({used} of {len(pairs)} not 0) says what the instrument subtracted"
+    return "$COMP says what the instrument subtracted" if _is_subtracting(keywords.get("$COMP", "")) else ""
+
+
+def _is_subtracting(written: str) -> bool:
+    """Whether a ``$COMP`` holds anything but 0 beside its diagonal, or cannot be read."""
+    first, *words = (word.strip(BLANKS) for word in written.strip(BLANKS).rstrip(",").split(","))
+    size = whole(first) or 0
+    if not _says_something(written):
+        return False
+    if size < 1 or len(words) != size * size:
+        return True
+    return any(decimal(word) != 0 for place, word in enumerate(words) if place % (size + 1))

@@ -23,14 +23,20 @@ LARGEST_TEXT = 32 * 2**20
 MOST_WORDS = 1_000_000
 """Keys and values that are split at most: 10,000 parameters with fifty keywords each."""
 
+LONGEST_NUMBER = 64
+"""Characters of a whole number, zeros in front included."""
+
 LONGEST_KEY = 40
 """Bytes that no keyword of the standard has."""
+
+PRIVATE = frozenset(("SPILL", "SPILLOVER", "TRANSFORMATION"))
+"""Private keywords that decide a number."""
 
 REQUIRED = ("$PAR", "$DATATYPE", "$BYTEORD")
 """What a sound TEXT of any version holds."""
 
 DECISIVE = re.compile(
-    r"\$(TOT|PAR|BYTEORD|DATATYPE|MODE|BEGINDATA|ENDDATA|P\d+(B|R|E|N|S|G|DATATYPE)|COMP)|\$?SPILL(OVER)?"
+    r"\$(TOT|PAR|BYTEORD|DATATYPE|MODE|BEGINDATA|ENDDATA|P\d+(B|R|E|N|S|G|DATATYPE)|COMP|TIMESTEP)|\$?SPILL(OVER)?"
 )
 """Keywords that decide what is read, or which marker it is: two values of one are not forgiven."""
 
@@ -111,8 +117,9 @@ def merged(primary: Text, supplement: Text) -> Text:
     ]
     findings = [*primary.findings, *supplement.findings]
     if clashes:
+        code = "F-SUPPLEMENT" if any(map(DECISIVE.fullmatch, clashes)) else "N-TEXT"
         sentence = f"the supplemental TEXT gives other values for {keys_listed(clashes)}"
-        findings.append(Finding("F-SUPPLEMENT", f"{sentence}; those of the primary TEXT hold"))
+        findings.append(Finding(code, f"{sentence}; those of the primary TEXT hold"))
     added = {key: value for key, value in supplement.keywords.items() if key not in primary.keywords}
     return Text({**added, **primary.keywords}, tuple(findings), primary.ending)
 
@@ -122,8 +129,8 @@ def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[
     words, findings = standard, []
     if delimiter * 2 in body:
         readings = (standard, _with_empty_values(body, delimiter), body.split(delimiter))
-        words = min(readings, key=_contradictions)
-        findings = [Finding("N-TEXT", sentence) for sentence in _doubts(standard, words, name)]
+        words = min(readings, key=lambda words: _contradictions(words, delimiter))
+        findings = [Finding("N-TEXT", said) for said in _doubts(standard, words, delimiter, name)]
     is_closed = not words[-1].strip(BLANKS.encode())
     words = words[:-1] if is_closed else words
     complete = words[: len(words) - len(words) % 2]
@@ -132,25 +139,36 @@ def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[
         return complete, [*findings, Finding("N-TEXT", sentence)], "closed" if is_closed else "ragged"
     if is_closed:
         return complete, findings, "closed"
+    if complete[-1].endswith(delimiter):
+        complete = [*complete[:-1], complete[-1].removesuffix(delimiter)]
+        return (
+            complete,
+            [*findings, Finding("N-TEXT", f"{name} ends with two delimiters, one too many")],
+            "closed",
+        )
     return complete, [*findings, Finding("N-TEXT", f"{name} does not end with its delimiter")], "open"
 
 
 def _with_empty_values(body: bytes, delimiter: bytes) -> list[bytes]:
-    """Split as the standard says, but for two delimiters between two keys of the standard: an empty value."""
-    pieces, at = [], 0
+    """Split as the standard says, but for two delimiters in front of a keyword that matters: an empty value."""
+    places, at = [], 0
     while (at := body.find(delimiter * 2, at)) >= 0:
-        before = body.rfind(delimiter, 0, at)
-        after = body.find(delimiter, at + 2)
-        if _is_standard(body[before + 1 : at]) and _is_standard(body[at + 2 : after]):
-            pieces.append(at + 1)
+        end = body.find(delimiter, at + 2, at + 3 + LONGEST_KEY)
+        if end > 0 and _matters(body[at + 2 : end]):
+            places.append(at + 1)
         at += 2
-    starts, ends = [0, *(place + 1 for place in pieces)], [*pieces, len(body)]
+    starts, ends = [0, *(place + 1 for place in places)], [*places, len(body)]
     parts = [_escaped(body[start:end], delimiter) for start, end in zip(starts, ends, strict=True)]
     return [word for part in parts for word in part]
 
 
 def _is_standard(word: bytes) -> bool:
     return len(word) < LONGEST_KEY and STANDARD.fullmatch(_decoded(word).strip(BLANKS).upper()) is not None
+
+
+def _matters(word: bytes) -> bool:
+    """Whether a word is a keyword of the standard, or a private one that decides a number."""
+    return _is_standard(word) or (len(word) < LONGEST_KEY and _decoded(word).strip(BLANKS).upper() in PRIVATE)
 
 
 def _escaped(body: bytes, delimiter: bytes) -> list[bytes]:
@@ -166,8 +184,8 @@ def _escaped(body: bytes, delimiter: bytes) -> list[bytes]:
     return [*words, delimiter.join(pieces)]
 
 
-def _contradictions(words: Sequence[bytes]) -> int:
-    """Count what speaks against a split: keys that are empty or missing, values that look like keys."""
+def _contradictions(words: Sequence[bytes], delimiter: bytes) -> int:
+    """Count what speaks against a split: keys that are none, are missing or hold others; values that are keys."""
     complete = len(words) - len(words) % 2
     keys = [_decoded(word).strip(BLANKS).upper() for word in words[:complete:2]]
     is_odd = len(words) % 2 and bool(words[-1].strip(BLANKS.encode()))
@@ -176,14 +194,18 @@ def _contradictions(words: Sequence[bytes]) -> int:
         + sum(KEY.fullmatch(key) is None for key in keys)
         + sum(key not in keys for key in REQUIRED)
         + sum(_is_standard(value) for value in words[1:complete:2])
+        + sum(any(map(_matters, key.split(delimiter)[1:])) for key in words[:complete:2] if delimiter in key)
     )
 
 
-def _doubts(standard: list[bytes], chosen: list[bytes], name: str) -> Iterator[str]:
+def _doubts(standard: list[bytes], chosen: list[bytes], delimiter: bytes, name: str) -> Iterator[str]:
     if chosen is not standard:
         yield f"{name} holds empty values, which the standard forbids; they were read as empty"
-    elif _contradictions(standard):
+    elif _contradictions(standard, delimiter):
         yield f"{name} holds doubled delimiters and contradicts itself; it was split as the standard says"
+    elif held := sum(delimiter in key for key in standard[::2]):
+        keys = "a key" if held == 1 else f"{held} keys"
+        yield f"{name} has {keys} with a delimiter inside, as the standard reads it; an empty value may be meant"
 
 
 def _paired(words: list[bytes], name: str) -> tuple[dict[str, str], list[Finding]]:
@@ -191,7 +213,7 @@ def _paired(words: list[bytes], name: str) -> tuple[dict[str, str], list[Finding
     twice: list[str] = []
     for raw_key, raw_value in zip(words[::2], words[1::2], strict=True):
         key, value = _decoded(raw_key).strip(BLANKS).upper(), _decoded(raw_value)
-        if keywords.setdefault(key, value) != value:
+        if keywords.setdefault(key, value).strip(BLANKS) != value.strip(BLANKS):
             twice.append(key)
     _refuse_decisive(twice, keywords, name)
     _refuse_out_of_step(keywords, name)
@@ -207,11 +229,16 @@ def _refuse_decisive(twice: Iterable[str], keywords: Mapping[str, str], name: st
 
 
 def _refuse_out_of_step(keywords: Mapping[str, str], name: str) -> None:
-    """Refuse keys that stand where values should: from there on nothing is where it belongs."""
-    for key, value in keywords.items():
-        if STANDARD.fullmatch(value.strip(BLANKS).upper()):
-            seen = f"{name} has {shown(value)} as the value of {keys_listed([key])}"
-            raise refuse("E-TEXT", f"{seen}: a delimiter is missing or one too many; export the file again")
+    """Refuse keys that stand where values should, unless it is one and the next key is where it belongs."""
+    pairs = list(keywords.items())
+    odd = [place for place, (_, value) in enumerate(pairs) if _is_standard(value.encode())]
+    if not odd:
+        return
+    following = pairs[odd[0] + 1 :][:1]
+    if len(odd) > 1 or not following or not STANDARD.fullmatch(following[0][0]):
+        key, value = pairs[odd[0]]
+        seen = f"{name} has {shown(value)} as the value of {keys_listed([key])}"
+        raise refuse("E-TEXT", f"{seen}: a delimiter is missing or one too many; export the file again")
 
 
 def _twice(keys: list[str], name: str) -> Iterator[Finding]:
@@ -246,9 +273,9 @@ def _is_latin(word: bytes) -> bool:
 
 
 def whole(value: str | None) -> int | None:
-    """Return the whole number that a value writes, or None."""
+    """Return the whole number that a value writes in at most 64 characters, or None."""
     word = (value or "").strip(BLANKS)
-    return int(word) if re.fullmatch(r"[+-]?0*[0-9]{1,40}", word) else None
+    return int(word) if len(word) <= LONGEST_NUMBER and re.fullmatch(r"[+-]?[0-9]+", word) else None
 
 
 def decimal(value: str | None) -> float | None:
