@@ -60,6 +60,7 @@ def read_tregflow(path: str, told: Mapping[str, Any]) -> dict[str, Any]:
 
     sample = read_fcs(path, **told.get("options", {}))
     flags = [finding.code for finding in sample.findings if finding.code[0] == "F"]
+    left_open = [finding.code for finding in sample.findings if finding.code == "N-SCALING"]
     spill = sample.spillover and [list(sample.spillover.names), sample.spillover.matrix.tolist()]
     return {
         "stored": sample.stored,
@@ -67,6 +68,7 @@ def read_tregflow(path: str, told: Mapping[str, Any]) -> dict[str, Any]:
         "names": sample.names,
         "stains": sample.stains,
         "said": flags,  # notes hold nothing back, and are no warning
+        "left open": left_open,  # but for what the file leaves open: binding then asks, if a gate needs it
         "spillover": spill,
     }
 
@@ -196,7 +198,7 @@ def _answered(read: Callable[..., dict[str, Any]], told: Mapping[str, Any], hand
 
 def _kept(given: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was read as far as it goes into a line, and put values where they were asked for."""
-    plain = {key: given[key] for key in ("said", "spillover") if key in given}
+    plain = {key: given[key] for key in ("said", "left open", "spillover") if key in given}
     for key in ("names", "stains"):
         plain[key] = ["" if word is None else str(word) for word in given[key]]
     for key in ("stored", "scale", "unmixed"):
@@ -319,6 +321,8 @@ def verdicts(reader: Reader, cases: Sequence[Any]) -> Iterator[Verdict]:
                 for key in ("stored", "scale", "unmixed")
                 if key in answer
             }
+        if case.is_open and answer.get("left open"):
+            answer["warned"] = True
         outcome = _outcome(case, answer, values)
         yield Verdict(case, outcome, is_as_it_should(outcome, _demand(case, reader.name)), answer)
 

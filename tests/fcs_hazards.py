@@ -966,6 +966,10 @@ def _text() -> Iterator[Case]:
                 note("N-TEXT", "N-ENCODING")),
         illegal("TEXT is closed twice", Tube(keywords={"$P3S": None}, more=[("$P3S", "CD25/")]), note("N-TEXT"),
                 about=stains),
+        illegal("TEXT is closed twice behind a gain", Tube(more=[("$P3G", "8/")]),
+                note("N-TEXT", "N-SCALING", scale=_column(ROWS, 2, lambda value: value / 8)), about=("scale",)),
+        illegal("TEXT is closed twice behind SPILL", Tube(more=[("SPILL", matrix(*PAIR) + "/")]),
+                note("N-TEXT", spillover=PAIR), about=("spillover",)),
         illegal("TEXT's end one too low", Tube(edit=text_ends(-1), **last), note("N-OFFSETS")),
         illegal("$TOT lost a digit", Tube(edit=text_ends(-2), **last), refuse("E-OFFSETS", "1", "240")),
         far("$TOT lost", Tube(edit=text_ends(-4), **last), flag("F-TOT", "F-GAP", figures=("12",))),
@@ -1041,7 +1045,7 @@ def _text() -> Iterator[Case]:
         illegal("another $ETIM", Tube(keywords={"$ETIM": "10:00:00"}, supplement="/$ETIM/10:05:00/X/y/"),
                 note("N-TEXT", figures=("$ETIM",))),
         far("no TEXT at all", Tube(supplement="\xff\xfe\xfd", encoding="latin-1"), note("N-TEXT")),
-        far("a zip file", Tube(supplement="PK\x03\x04\x14P$P5SPCD8P$P1GP8P", encoding="latin-1"),
+        far("a zip file", Tube(supplement="PK\x03\x04P\x14P$PP5SPCD8P$PP1GP8P", encoding="latin-1"),
                 note("N-TEXT"), about=stains),
     )  # fmt: skip
 

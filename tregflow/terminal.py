@@ -237,7 +237,7 @@ VERDICTS = {
     "refused": "not read by tregflow",
 }
 TONES = {"agrees": "green", "agrees if told": "green", "differs": "red", "confirmed": "green", "refused": "red",
-         "unconfirmed": "yellow"}  # fmt: skip
+         "unconfirmed": "yellow", "fault": "red"}  # fmt: skip
 
 
 def show_verified(found: Sequence[Verified], versions: Mapping[str, str]) -> None:

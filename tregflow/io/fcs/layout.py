@@ -311,7 +311,7 @@ def _ranges(layout: Layout, channels: Sequence[Channel]) -> Iterator[Finding]:
     spans = {
         f"$P{number}R": (channel.range, 8 * kind.width)
         for number, (kind, channel) in enumerate(zip(layout.kinds, channels, strict=True), 1)
-        if kind.letter == "I" and not channel.is_time
+        if kind.letter == "I" and (channel.range <= 1 or not channel.is_time)  # time may run beyond its range
     }
     if odd := [key for key, (span, _) in spans.items() if span <= 1]:
         yield Finding("F-RANGE", f"{listed(odd)} is not above 1; no bit of these integers was masked")

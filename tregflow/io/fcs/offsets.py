@@ -29,6 +29,9 @@ LINES = dict.fromkeys(map(ord, "\t\r\n\f"))
 NEAR = 256
 """Bytes behind TEXT, and behind the last segment, in which what was pushed out of its place is looked for."""
 
+AHEAD = 32
+"""Bytes behind TEXT that are no events if all of them can be read."""
+
 FILL = b" \0\r\n"
 """What writers put between segments."""
 
@@ -296,7 +299,9 @@ def _misses_end(data_set: DataSet, begin: int) -> str:
     delimiter = source.read(Span(text.begin, text.begin + 1))
     value = source.read(text).rsplit(delimiter, 1)[-1].strip(FILL)
     following, found, _ = source.read(Span(text.end, text.end + NEAR)).partition(delimiter)
-    if data_set.text.ending == "ragged" or (found and _is_printable(following)):
+    ahead = source.read(Span(text.end, text.end + AHEAD)).strip(FILL)
+    goes_on = (found and _is_printable(following)) or (len(ahead) == AHEAD and _is_utf8(ahead))
+    if data_set.text.ending == "ragged" or goes_on:
         return f"the last delimiter of TEXT does not stand at its end, byte {text.end - 1}"
     if not _is_printable(value):
         return f"the last value of TEXT (to byte {text.end - 1}) ends in bytes that are no text"

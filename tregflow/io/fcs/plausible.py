@@ -7,6 +7,7 @@ were cut. None can be proved, so all are flags.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -103,9 +104,9 @@ def _spread(total: int) -> NDArray[np.intp]:
 
 def _sizes(columns: Sequence[NDArray[Any]], channels: Sequence[Channel]) -> Iterator[Finding]:
     shares = {
-        channel.name: _absurd(column)
+        channel.name: _absurd(column, math.inf if channel.is_time else HUGE)
         for column, channel in zip(columns, channels, strict=True)
-        if column.dtype.kind == "f" and not channel.is_time
+        if column.dtype.kind == "f"
     }
     names = [name for name, share in shares.items() if share > ALLOWED]
     if names:
@@ -114,10 +115,11 @@ def _sizes(columns: Sequence[NDArray[Any]], channels: Sequence[Channel]) -> Iter
         yield Finding("F-MAGNITUDE", f"{seen}; is the byte order wrong?")
 
 
-def _absurd(column: NDArray[Any]) -> float:
+def _absurd(column: NDArray[Any], most: float) -> float:
+    """Return the share of values that are larger than `most`, or smaller than anything measured but 0."""
     with np.errstate(invalid="ignore"):  # a signalling NaN may be compared
         size = np.abs(column.astype(np.float64))
-        odd = ((size > HUGE) & np.isfinite(size)) | ((size > 0) & (size < TINY))
+        odd = ((size > most) & np.isfinite(size)) | ((size > 0) & (size < TINY))
     return float(odd.mean())
 
 

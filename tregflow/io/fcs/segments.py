@@ -126,7 +126,7 @@ def _version(first: bytes) -> str:
         return version
     if not first:
         raise refuse("E-NOT-FCS", "the file is empty (0 bytes); copy or export it again")
-    if first.startswith(b"FCS"):
+    if first.startswith(b"FCS") and first[3:6].replace(b".", b"").isdigit():
         raise refuse(
             "E-NOT-FCS",
             f"the file begins {shown(first[:6].decode('latin-1'))}; {', '.join(VERSIONS)} are read",

@@ -235,7 +235,7 @@ def _refuse_out_of_step(keywords: Mapping[str, str], name: str) -> None:
     if not odd:
         return
     following = pairs[odd[0] + 1 :][:1]
-    if len(odd) > 1 or not following or not STANDARD.fullmatch(following[0][0]):
+    if len(odd) > 1 or (following and not STANDARD.fullmatch(following[0][0])):
         key, value = pairs[odd[0]]
         seen = f"{name} has {shown(value)} as the value of {keys_listed([key])}"
         raise refuse("E-TEXT", f"{seen}: a delimiter is missing or one too many; export the file again")
