@@ -1858,7 +1858,7 @@ A hazard is a way in which a file can mislead its reader. Each has cases just in
 far out; `tests/fcs_hazards.py` builds them, and every one is a test. The answers:
 
 - **refused**: there is no number for this file; the sentence says what was seen, and the batch goes on;
-- **flagged**: a number is computed, and withheld until someone has looked;
+- **flagged**: a number is computed, and not to be used before someone has looked;
 - **noted**: it stands in the record and changes nothing;
 - **read**: there is nothing to say.
 

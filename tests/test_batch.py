@@ -348,7 +348,7 @@ class TestAcross:
     def test_swapped_files_are_flagged_wherever_somebody_may_look(self, swapped, out):
         batch = gated(swapped, out)
         assert batch.status == 1
-        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped"
+        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped, or the sheet mistyped"
         cells = studies.by_sample(out / "files.csv")
         assert cells["S01_W12"]["sentences"] == told.format("S02", "S01", "S02")
         assert cells["S02_W12"]["sentences"] == told.format("S01", "S02", "S01")

@@ -190,7 +190,7 @@ class TestBadFiles:
         assert checked.status == 1
         told = {word for word in checked.said.split() if word.startswith("E-")}
         assert told == {"E-MISSING", "E-NOT-FCS", "E-TRUNCATED", "E-MARKER", "E-TWICE", "E-UNREADABLE"}
-        assert "12 files: 9 with something to mend, 3 ready to gate" in checked.said
+        assert "12 files: 9 to mend, 0 flagged, 3 with nothing to say" in checked.said
         for line in checked.out.splitlines():
             if line.lstrip().startswith(("E-MISSING", "E-TWICE", "E-UNREADABLE")):
                 assert line in ended.out

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tregflow.errors import FileError
-from tregflow.identity import NAMING, Doubt, Stated, acquired_on, doubts, naming, stated
+from tregflow.identity import NAMING, Doubt, Stated, acquired_on, doubts, naming, plain, stated
 from tregflow.io.fcs import scan_fcs
 from tregflow.sample import Channel
 from tregflow.study import Tube
@@ -120,7 +120,7 @@ class TestNames:
         said["S01", "W00"] = style.format(s="S02", v="W12")
         assert sentence(rows(said), "S01_W00") == (
             "F-IDENTITY  $FIL names subject S02 and visit W12, where the sheet says S01 and W00; compare with S02_W12, "
-            "files may have been swapped"
+            "files may have been swapped, or the sheet mistyped"
         )
 
     def test_so_may_a_bare_number_and_a_visit_but_not_in_two(self):
@@ -183,7 +183,7 @@ class TestNames:
         assert doubt.keywords == ("$FIL", "TUBE NAME", "SAMPLE ID")
         assert str(doubt.finding) == (
             "F-IDENTITY  $FIL and TUBE NAME name subject S02, where the sheet says S01; SAMPLE ID names subject S03, where "
-            "the sheet says S01; compare with S02_W00 and S03_W00, files may have been swapped"
+            "the sheet says S01; compare with S02_W00 and S03_W00, files may have been swapped, or the sheet mistyped"
         )
 
     def test_other_keywords_are_not(self):
@@ -470,49 +470,72 @@ class TestDetectors:
 
 class TestVoltages:
     @pytest.mark.parametrize(
-        ("here", "there", "flagged"),
+        ("here", "there", "code"),
         [
-            ({"PE-A": 450}, {"PE-A": 450}, False),
-            ({"PE-A": 450}, {"PE-A": 451}, True),
-            ({"PE-A": 450}, {"PE-A": 900}, True),
-            ({"PE-A": 450}, {}, False),
-            ({"PE-A": 450}, {"BV421-A": 500}, False),
-            ({"PE-A": 450, "APC-A": 300}, {"PE-A": 450, "APC-A": 700}, False),
+            ({"PE-A": 450}, {"PE-A": 450}, ""),
+            ({"PE-A": 450}, {"PE-A": 451}, "N-VOLTAGE"),
+            ({"PE-A": 450}, {"PE-A": 459}, "N-VOLTAGE"),
+            ({"PE-A": 450}, {"PE-A": 460}, "F-VOLTAGE"),
+            ({"PE-A": 450}, {"PE-A": 900}, "F-VOLTAGE"),
+            ({"PE-A": 450}, {}, ""),
+            ({"PE-A": 450}, {"BV421-A": 500}, ""),
+            ({"PE-A": 450, "APC-A": 300}, {"PE-A": 450, "APC-A": 700}, ""),
         ],
     )
-    def test_a_gated_detector_runs_as_at_the_other_visit(self, here, there, flagged):
+    def test_a_gated_detector_runs_as_at_the_other_visit(self, here, there, code):
         pairs = [(tube("S01", "W00"), bound(here)), (tube("S01", "W12"), bound(there))]
-        assert codes(pairs) == (all_told(("S01_W00", "S01_W12"), "F-VOLTAGE") if flagged else {})
+        assert codes(pairs) == (all_told(("S01_W00", "S01_W12"), code) if code else {})
+
+    def test_many_detectors_are_counted(self):
+        names = {f"M{place}": f"D{place}" for place in range(5)}
+        here, there = (bound(dict.fromkeys(names.values(), volts), **names) for volts in (400, 500))
+        told = sentence([(tube("S01", "W00"), here), (tube("S01", "W12"), there)], "S01_W00")
+        assert told.endswith("M2 on D2 500 V, here 400 V; 2 more)")
 
     @pytest.mark.parametrize(("written", "volts"), [("450", 450), ("450.0", 450), (" 4.5e2 ", 450), ("0", None), ("-1", None),
                                                     ("", None), ("nan", None), ("inf", None), ("high", None)])  # fmt: skip
     def test_a_voltage_is_a_number_above_0_or_not_stated(self, written, volts):
         assert stated({}, [Channel("PE-A", voltage=written)]).voltages == ({"PE-A": volts} if volts else {})
 
-    def test_the_gain_that_was_applied_counts_and_the_one_ignored_does_not(self):
+    def test_the_gain_that_a_detector_ran_at_counts_whether_or_not_it_was_applied(self):
         one, other = (Channel("PE-A", gain=gain, stated_gain=gain) for gain in (1.0, 4.0))
-        ignored = Channel("PE-A", gain=1.0, stated_gain=4.0)
+        ignored, odd = Channel("PE-A", gain=1.0, stated_gain=4.0), Channel("PE-A", stated_gain=float("nan"))
         said = [
-            replace(stated({}, [channel]), channels={"CD25": "PE-A"}) for channel in (one, other, ignored)
+            replace(stated({}, [channel]), channels={"CD25": "PE-A"})
+            for channel in (one, other, ignored, odd)
         ]
-        pairs = [(tube("S01", "W00"), said[0]), (tube("S01", "W12"), said[1])]
-        assert sentence(pairs, "S01_W00") == (
-            "F-VOLTAGE  another voltage or gain than in S01_W12 (CD25 on PE-A gain 4, here 1)"
-        )
-        assert found([pairs[0], (tube("S01", "W12"), said[2])]) == {}
+        for there in said[1:3]:
+            pairs = [(tube("S01", "W00"), said[0]), (tube("S01", "W12"), there)]
+            assert sentence(pairs, "S01_W00") == (
+                "F-VOLTAGE  another voltage or gain than in S01_W12 (CD25 on PE-A gain 4, here 1)"
+            )
+        assert found([(tube("S01", "W00"), said[0]), (tube("S01", "W12"), said[3])]) == {}
 
     def test_scatter_is_named_beside_others_and_raises_nothing_alone(self):
         channels = {"FSC-A": "FSC-A", "CD25": "PE-A"}
-        here, scatter, both = (bound({"FSC-A": fsc, "PE-A": pe}, **channels) for fsc, pe in ((300, 450), (320, 450), (320, 460)))  # fmt: skip
+        here, scatter, both = (bound({"FSC-A": fsc, "PE-A": pe}, **channels) for fsc, pe in ((300, 450), (320, 450), (320, 470)))  # fmt: skip
         assert found([(tube("S01", "W00"), here), (tube("S01", "W12"), scatter)]) == {}
         assert sentence([(tube("S01", "W00"), here), (tube("S01", "W12"), both)], "S01_W00") == (
-            "F-VOLTAGE  another voltage or gain than in S01_W12 (FSC-A 320 V, here 300 V; CD25 on PE-A 460 V, here 450 V)"
+            "F-VOLTAGE  another voltage or gain than in S01_W12 (FSC-A 320 V, here 300 V; CD25 on PE-A 470 V, here 450 V)"
         )
 
     def test_a_marker_that_moved_is_told_as_that_and_not_as_a_voltage(self):
         pairs = [(tube("S01", "W00"), bound({"PE-A": 450, "APC-A": 500}, CD25="PE-A")),
                  (tube("S01", "W12"), bound({"PE-A": 450, "APC-A": 500}, CD25="APC-A"))]  # fmt: skip
         assert codes(pairs) == all_told(("S01_W00", "S01_W12"), "F-DETECTOR")
+
+    def test_a_run_is_acquired_on_one_cytometer_and_stained_alike(self):
+        here = Stated(serial="SIM2", channels={"CD25": "FITC-A", "CD4": "BV421-A"})
+        usual = Stated(serial="SIM1", channels={"CD25": "PE-A", "CD4": "BV421-A"})
+        controls = [
+            (tube("", "", kind, run="R1", sample=kind[:4]), usual)
+            for kind in ("reference", "fmo:CD4", "unstained")
+        ]
+        other = (tube("S02", run="R1"), usual)
+        assert codes([(tube(run="R1"), here), other, *controls]) == {"S01_W00": ["F-CYTOMETER", "F-DETECTOR"]}
+        assert codes([(tube(run="R2"), here), other, *controls]) == {}
+        odd = [(one, here) if one.tube == "unstained" else (one, said) for one, said in controls]
+        assert codes([other, *odd]) == {}
 
     @pytest.mark.parametrize("kind", ["fmo:CD25", "single:CD4", "unstained", "reference"])
     def test_the_controls_of_a_run_run_alike_though_they_bind_no_marker(self, kind):
@@ -642,3 +665,19 @@ class TestRealNames:
         accused = {sample for sample, said in found(swapped).items() if said[0].finding.code == "F-IDENTITY"}
         assert accused == {path.name for path in paths if path.parent.name != "403C" and path.parent.name in str(real[path])}  # fmt: skip
         assert len(accused) > 8
+
+
+def test_technical_words_are_one_printable_line():
+    assert plain(" SIM\x1b[31m1\n9\0 ") == "SIM?[31m1 9"
+    assert len(plain("x" * 5000)) == 80
+
+
+def test_what_is_counted_is_no_name():
+    people = ["P01", "P02", "P03"]
+    said = [
+        Stated({"$FIL": "Plate P02 A01.fcs", "$SRC": f"{person} {visit}"})
+        for person in people
+        for visit in ("W00", "W12")
+    ]
+    tubes = [tube(person, visit) for person in people for visit in ("W00", "W12")]
+    assert found(list(zip(tubes, said, strict=True))) == {}

@@ -62,7 +62,7 @@ def test_one_file_under_two_names_is_told_of_both(folder):
     assert said(folder) == {
         "S01_W00": [TWICE.format("S01_W24 (copy.fcs)")],
         "S01_W24": [
-            "F-IDENTITY $FIL names visit W00, where the sheet says W24; compare with S01_W00, files may have been swapped",
+            "F-IDENTITY $FIL names visit W00, where the sheet says W24; compare with S01_W00, files may have been swapped, or the sheet mistyped",
             TWICE.format("S01_W00 (S01_W00.fcs)"),
         ],
     }
@@ -142,7 +142,7 @@ class TestIdentity:
 
     def test_swapped_files_are_told_of_each_other(self, folder):
         self.swapped(folder)
-        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped"
+        told = "F-IDENTITY $FIL names subject {}, where the sheet says {}; compare with {}_W12, files may have been swapped, or the sheet mistyped"
         assert said(folder) == {
             "S01_W12": [told.format("S02", "S01", "S02")],
             "S02_W12": [told.format("S01", "S02", "S01")],

@@ -162,7 +162,7 @@ class TestCheck:
         assert said.startswith(
             '  N-TOKEN  in 2 files (A, B (x.fcs)): CD3 was bound by one word of the stain "BV785 - CD3"\n'
             "  E-MISSING  B (x.fcs)  there is no such file in fcs\n"
-            "3 files: 1 with something to mend, 2 ready to gate\nNext: ")  # fmt: skip
+            "3 files: 1 to mend, 0 flagged, 2 with nothing to say\nNext: ")  # fmt: skip
 
     def test_one_file(self, capsys):
         assert self.check(capsys, {"A": (self.NOTE,)}).startswith("  N-TOKEN  A  CD3 was")

@@ -31,7 +31,7 @@ class Judged:
     percent : Percent
         The number; NaN where it is refused.
     verdict : str
-        ``pass``, ``review`` (computed, withheld until a reviewer accepts it) or ``fail`` (no number).
+        ``pass``, ``review`` (computed, not to be used before someone has looked) or ``fail`` (no number).
     findings : tuple of Finding
         Everything that bears on this number: flags of the file, and what its gates have to say, notes
         included. Notes of the file stay with the file.

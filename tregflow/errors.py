@@ -3,7 +3,7 @@
 A *finding* is one sentence about one place. Its code's first letter is the answer it gives:
 
 - ``E-`` refuse: there is no number for this file, template or sheet;
-- ``F-`` flag: a number is computed and withheld until a reviewer accepts it;
+- ``F-`` flag: a number is computed, and not to be used before someone has looked;
 - ``N-`` note: it stands in the report and changes nothing.
 
 A `TregflowError` carries findings that refuse. It prints as sentences, never as a traceback;
@@ -225,32 +225,36 @@ CODES: dict[str, str] = {
     ),
     "F-IDENTITY": (
         "A keyword of the file names another subject or visit of the sheet than its row does. "
-        "Two files may have been swapped. Run tregflow check --show-values, and compare with the tube's label."
+        "Two files may have been swapped, or a word in the sheet mistyped. Run tregflow check --show-values, and compare with the tube's label."
     ),
     "F-DATE": (
         "The file's date contradicts the sheet: acquired before the blood was drawn, or on another day than its run. "
         "Correct the sheet, or find the right file; the cytometer's clock may be wrong too."
     ),
     "F-CYTOMETER": (
-        "The visits of one subject were acquired on different cytometers. "
+        "A tube was acquired on another cytometer than the subject's other visits, or than the rest of its run. "
         "Stored gates and brightness do not carry from one cytometer to another. Accept it only if both were bridged."
     ),
     "F-VOLTAGE": (
-        "A gated detector ran at another voltage or gain than at the subject's other visit, or than other tubes of the run. "
+        "A gated detector ran at another gain, or at a voltage more than a fiftieth away, than at the subject's other visit or in its run. "
         "Brightness moved by the instrument, not by the cells. Look at its gates on both pages."
     ),
     "F-DETECTOR": (
-        "A marker sits on another detector than at the subject's other visit. "
+        "A marker sits on another detector than at the subject's other visits, or than in the rest of its run. "
         "Another dye or channel needs gates of its own. Accept the number only if the template was made for both."
     ),
     "F-DIFFER": (
-        "A second reader found other values, names or compensation in this file. "
-        "One of the two is wrong. Do not use its number before it is known which; please report it with the file."
+        "A second reader found other values, names or compensation in this file; verify changes no verdict. "
+        "One of the two is wrong. Do not use the file's number before it is known which; please report it with the file."
     ),
     # notes
     "N-OFFSETS": "An offset was repaired; the number of events proves the repair.",
     "N-TEXT": "The TEXT segment departs from the standard in a way that leaves no doubt.",
     "N-KEYWORD": "A keyword that the events do not need is missing or odd.",
+    "N-VOLTAGE": (
+        "Detectors were tuned by up to a fiftieth between visits, or within a run, as daily checks do. "
+        "Their gates follow within their windows; the voltages stand in the outcome of each file."
+    ),
     "N-MASKED": (
         "Stored integers have bits above their range ($PnR), which the standard says to leave out. "
         "Some cytometers keep other things in these bits."

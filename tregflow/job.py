@@ -14,12 +14,12 @@ from tregflow import __version__
 from tregflow.binding import Marker
 from tregflow.errors import FileError, Finding, OutputError, TregflowError, nearest, refuse
 from tregflow.gating import Gated, gate
-from tregflow.identity import naming, stated
+from tregflow.identity import naming, plain, stated
 from tregflow.io.fcs import read_fcs, scan_fcs
 from tregflow.io.files import sha256, write_whole
 from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storable
-from tregflow.privacy import BLANKS, told_fault
+from tregflow.privacy import told_fault
 from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
@@ -342,7 +342,7 @@ def _named(job: Job) -> Evidence:
 
 def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
     said = stated(sample.keywords, sample.channels)
-    acquired = " ".join(sample.keywords.get(key, "") for key in ("$DATE", "$CYTSN")).strip(BLANKS)
+    acquired = plain(" ".join(sample.keywords.get(key, "") for key in ("$DATE", "$CYTSN")))
     return replace(evidence, events=len(sample), data_sha256=data_sha256(sample), acquired=acquired, date=said.date,
                    cytometer=said.cytometer, serial=said.serial, voltages=said.voltages, gains=said.gains)  # fmt: skip
 

@@ -58,7 +58,7 @@ class Evidence:
     cytometer, serial : str
         ``$CYT`` and ``$CYTSN``.
     voltages, gains : mapping of str to float
-        ``$PnV``, where it is stated, and the gain that was applied, by ``$PnN``.
+        ``$PnV``, where it is stated, and the gain that ``$PnG`` states, by ``$PnN``.
     """
 
     name: str

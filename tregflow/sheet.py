@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tregflow.errors import FileError, Finding, InputError
+from tregflow.identity import plain
 from tregflow.io.fcs import Scan, scan_fcs
 from tregflow.io.tables import FORMULA, write_table
 from tregflow.outcome import storable
@@ -131,7 +132,7 @@ def _row(path: Path, root: Path, scan: Scan | None = None) -> Row:
     tube, markers = _tube(path.stem, words, stains), {WORDS.sub("", stain).casefold() for stain in stains}
     visit = next((word for word in words if VISIT.fullmatch(word)), "")
     keywords = scan.keywords if scan else {}
-    acquired = [keywords.get(name, "").strip() for name in ("$DATE", "$CYTSN")]
+    acquired = [plain(keywords.get(name, "")) for name in ("$DATE", "$CYTSN")]
     return {
         "file": _relative(path, root),
         "subject": _subject(words, {visit.casefold(), *markers}) if tube != "reference" else "",

@@ -55,6 +55,13 @@ out = Console(width=None if sys.stdout.isatty() else WIDE, **PLAIN)
 err = Console(stderr=True, **PLAIN)
 
 
+LONGEST_VALUE = 100
+"""Signs of a keyword's value that are shown."""
+
+FIRST = {"F-IDENTITY", "F-DATE", "E-TWICE"}
+"""What contradicts the sheet: said before what bears on one number."""
+
+
 def shown(word: str) -> str:
     """Return a word without the signs that would steer a terminal."""
     return "".join("\N{REPLACEMENT CHARACTER}" if category(sign).startswith("C") else sign for sign in word)
@@ -114,10 +121,17 @@ def show_check(found: Rehearsed, tubes: Sequence[Tube], command: str, *, values:
     for marker, words in _bindings(found.channels, titles).items():
         out.print(Text(f"{shown(marker)} = {shown(words)}", "dim"))
     ready, troubled = len(tubes) - len(found.troubled), len(found.troubled)
+    refused = sum(any(one.answer == "refuse" for one in said) for said in found.said.values())
     if troubled:
-        out.print(f"{counted(len(tubes), 'file')}: {troubled} with something to mend, {ready} ready to gate")
-        out.print("Next: tregflow explain CODE says what a code means; mend what is named and check again. Gating now gates the "
-                  f"others: {shown(command)}")  # fmt: skip
+        out.print(
+            f"{counted(len(tubes), 'file')}: {refused} to mend, {troubled - refused} flagged, {ready} with nothing to say"
+        )
+        mend = (
+            "mend what is named and check again; gating now gates the others"
+            if refused
+            else "gating computes them for review"
+        )
+        out.print(f"Next: tregflow explain CODE says what a code means; {mend}: {shown(command)}")
     else:
         out.print(
             f"{counted(len(tubes), 'file')} {'is' if ready == 1 else 'are'} ready to gate\nNext: {shown(command)}"
@@ -136,7 +150,7 @@ def _show_values(values: Mapping[str, Mapping[str, str]], titles: Mapping[str, s
         out.print(Text("\nShown here and written nowhere, as it may name a person", "bold"))
         for sample, said in values.items():
             for key, value in said.items():
-                out.print(f"  {shown(titles[sample])}  {key} = {shown(value.strip())}")
+                out.print(f"  {shown(titles[sample])}  {key} = {shown(value.strip()[:LONGEST_VALUE])}")
 
 
 def _show_grouped(said: Mapping[str, Sequence[Finding]], titles: Mapping[str, str]) -> None:
@@ -354,13 +368,23 @@ def _statuses(outcome: Outcome) -> str:
 
 
 def _show_trouble(pairs: Sequence[Pair]) -> None:
+    """Print what was refused or flagged, what several files share in one line; contradictions of the sheet first."""
     from tregflow.results import every_finding
 
-    troubled = [(tube, outcome) for tube, outcome in pairs if not outcome.is_clean]
-    if troubled:
+    said = {tube.sample: _grave(every_finding(outcome)) for tube, outcome in pairs if not outcome.is_clean}
+    titles = {tube.sample: titled(tube.sample, outcome.file.name) for tube, outcome in pairs}
+    if said:
         out.print(Text("\nTo look at", "bold"))
-    for tube, outcome in troubled:
-        say_findings(titled(tube.sample, outcome.file.name), every_finding(outcome))
+    for first in (True, False):
+        _show_grouped({sample: [one for one in findings if (one.code in FIRST) == first]
+                       for sample, findings in said.items()}, titles)  # fmt: skip
+
+
+def _grave(findings: Sequence[Finding]) -> list[Finding]:
+    """Return what refuses or flags; of gates that have no place, those that others did not take along."""
+    return [
+        one for one in findings if one.answer != "note" and not one.sentence.endswith("could not be placed")
+    ]
 
 
 def _show_changes(batch: Batch) -> None:
@@ -384,17 +408,25 @@ def _show_next(batch: Batch, folder: Path) -> None:
     out.print(f"\n{counted(len(outcomes), 'file')}: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, "
               "populations.csv, files.csv" + (", plots/" if pages else ""))  # fmt: skip
     refused = [outcome for outcome in outcomes if _is_refused(outcome)]
-    flagged = [one.sample for one in outcomes if not one.is_clean and not _is_refused(one)]
+    flagged = [one for one in outcomes if not one.is_clean and not _is_refused(one)]
     if refused:
         out.print("Next: tregflow explain CODE says what a code means; mend what was refused and run the same command "
                   "again, only what changed is gated anew.")  # fmt: skip
     if flagged:
-        where = [f"plots/{sample}.png" if sample in pages else sample for sample in flagged]
-        hint = "" if pages >= set(flagged) else "; run without --no-plots to draw every page"
-        out.print(f"{'Also' if refused else 'Next'}: {len(flagged)} to look at: {listed(where)}{hint}. "
+        out.print(f"{'Also' if refused else 'Next'}: {_to_look_at(flagged, pages)}. "
                   "tregflow explain CODE says what a code means.")  # fmt: skip
     if pages and not refused and not flagged:
         out.print("Next: look at the plots, a page per sample.")
+
+
+def _to_look_at(flagged: Sequence[Outcome], pages: set[str]) -> str:
+    """Return which numbers are flagged, with their pages, and how many controls are."""
+    numbers = [one.sample for one in flagged if one.measures]
+    controls = len(flagged) - len(numbers)
+    where = [f"plots/{sample}.png" if sample in pages else sample for sample in numbers]
+    hint = "; run without --no-plots to draw every page" if numbers and not pages & set(numbers) else ""
+    told = [f"{len(numbers)} to look at: {listed(where)}{hint}"] if numbers else []
+    return "; ".join([*told, *([f"{counted(controls, 'control')} flagged"] if controls else [])])
 
 
 def _is_refused(outcome: Outcome) -> bool:

@@ -13,6 +13,12 @@ from tregflow.hierarchy import UNSCALED
 from tregflow.identity.stated import NAMED, Doubt, Read, Stated, listed
 from tregflow.privacy import shown
 
+TUNING = 0.02
+"""Share of its voltage by which a detector is tuned from day to day: about 0.06 decade of a multiplier's gain."""
+
+SHOWN = 3
+"""Detectors that one sentence names."""
+
 UNSTATED = {"", "0", "na", "n/a", "none", "unknown"}
 
 
@@ -62,26 +68,45 @@ def unlike_visits(read: Sequence[Read]) -> Iterator[tuple[str, Doubt]]:
                 yield from _unlike(tube.sample, code, f"{OTHERWISE[code]} in", unlike)
 
 
+def unlike_run(read: Sequence[Read]) -> Iterator[tuple[str, Doubt]]:
+    """Yield gated tubes on another cytometer or detector than most controls of their run."""
+    for members in _runs(read):
+        controls = [one for one in members if one[0].tube != "full"]
+        for tube, said in members:
+            others = [one for one in controls if one[0] is not tube]
+            for code in ("F-CYTOMETER", "F-DETECTOR") if tube.is_gated else ():
+                ways = [(other.sample, COMPARED[code](said, told)) for other, told in others]
+                if 2 * sum(bool(how) for _, how in ways) > len(ways):
+                    yield from _unlike(
+                        tube.sample, code, f"{OTHERWISE[code]} most controls of its run,", ways
+                    )
+
+
+def _runs(read: Sequence[Read]) -> list[list[Read]]:
+    runs: dict[str, list[Read]] = defaultdict(list)
+    for tube, said in read:
+        if run := tube.run or f"{said.date} {said.serial}".strip():
+            runs[run].append((tube, said))
+    return list(runs.values())
+
+
 def unlike_controls(read: Sequence[Read]) -> Iterator[tuple[str, Doubt]]:
     """Yield where detectors of a full tube ran otherwise in controls of its run.
 
     A control is told too where it is the odd one: unlike most full tubes, of two and more.
     """
-    runs: dict[str, list[Read]] = defaultdict(list)
-    for tube, said in read:
-        if run := tube.run or f"{said.date} {said.serial}".strip():
-            runs[run].append((tube, said))
-    otherwise = f"{OTHERWISE['F-VOLTAGE']} in"
-    for members in runs.values():
+    for members in _runs(read):
         full = [one for one in members if one[0].tube == "full"]
         controls = [one for one in members if one[0].tube != "full"]
-        for tube, said in full:
-            ways = [(other.sample, _voltages(said, told, said.channels)) for other, told in controls]
-            yield from _unlike(tube.sample, "F-VOLTAGE", f"{otherwise} controls of its run,", ways)
-        for tube, said in controls:
-            ways = [(other.sample, _voltages(said, told, told.channels)) for other, told in full]
-            if len(full) > 1 and 2 * sum(bool(how) for _, how in ways) > len(full):
-                yield from _unlike(tube.sample, "F-VOLTAGE", f"{otherwise} full tubes of its run,", ways)
+        for code, compared in SETTINGS.items():
+            otherwise = f"{OTHERWISE[code]} in"
+            for tube, said in full:
+                ways = [(other.sample, compared(said, told, said.channels)) for other, told in controls]
+                yield from _unlike(tube.sample, code, f"{otherwise} controls of its run,", ways)
+            for tube, said in controls:
+                ways = [(other.sample, compared(said, told, told.channels)) for other, told in full]
+                if len(full) > 1 and 2 * sum(bool(how) for _, how in ways) > len(full):
+                    yield from _unlike(tube.sample, code, f"{otherwise} full tubes of its run,", ways)
 
 
 def _unlike(
@@ -117,26 +142,45 @@ def _detectors(said: Stated, told: Stated) -> str:
     )
 
 
-def _visits_voltages(said: Stated, told: Stated) -> str:
-    """Return how detectors that carry the same marker ran at another visit."""
-    alike = {
+def _alike(said: Stated, told: Stated) -> dict[str, str]:
+    """Return the detectors that carry the same marker in both files."""
+    return {
         marker: detector
         for marker, detector in said.channels.items()
         if marker in told.channels and _folded(told.channels[marker]) == _folded(detector)
     }
-    return _voltages(said, told, alike)
 
 
-def _voltages(said: Stated, told: Stated, gated: Mapping[str, str]) -> str:
+def _changed(said: Stated, told: Stated, gated: Mapping[str, str]) -> str:
+    """Return how gated detectors ran there and here, where one of them ran clearly otherwise."""
+    return _voltages(said, told, gated, tuned=False)
+
+
+def _tuned(said: Stated, told: Stated, gated: Mapping[str, str]) -> str:
+    """Return how gated detectors ran there and here, where all of them ran nearly alike."""
+    return _voltages(said, told, gated, tuned=True)
+
+
+def _voltages(said: Stated, told: Stated, gated: Mapping[str, str], *, tuned: bool) -> str:
     """Return how gated detectors ran there and here; nothing where only scatter detectors did otherwise."""
     here, there = _settings(said), _settings(told)
+    names = {marker: _folded(detector) for marker, detector in gated.items()}
     differing = {
-        marker: f"{_seated(marker, detector)} {_differing(there[name], here[name])}"
-        for marker, detector in gated.items()
-        if (name := _folded(detector)) in there and name in here and _differing(there[name], here[name])
+        marker: (there[name], here[name])
+        for marker, name in names.items()
+        if name in there and name in here and _differing(there[name], here[name])
     }
-    is_scatter = {marker for marker in differing if UNSCALED.fullmatch(marker)}
-    return "; ".join(differing.values()) if set(differing) - is_scatter else ""
+    dyes = [pair for marker, pair in differing.items() if not UNSCALED.fullmatch(marker)]
+    if not dyes or all(_is_tuning(*pair) for pair in dyes) != tuned:
+        return ""
+    words = [f"{_seated(marker, gated[marker])} {_differing(*pair)}" for marker, pair in differing.items()]
+    more = [f"{len(words) - SHOWN} more"] if len(words) > SHOWN else []
+    return "; ".join([*words[:SHOWN], *more])
+
+
+def _is_tuning(there: tuple[float, float], here: tuple[float, float]) -> bool:
+    """Whether a detector was only tuned: the same gain, and nearly the same voltage."""
+    return there[1] == here[1] and abs(there[0] - here[0]) <= TUNING * min(there[0], here[0])
 
 
 def _settings(said: Stated) -> dict[str, tuple[float, float]]:
@@ -159,15 +203,23 @@ def _folded(detector: str) -> str:
     return bare(detector).casefold()
 
 
+SETTINGS: Mapping[str, Callable[[Stated, Stated, Mapping[str, str]], str]] = {
+    "F-VOLTAGE": _changed,
+    "N-VOLTAGE": _tuned,
+}
+"""What is compared of the detectors that carry gated markers."""
+
 COMPARED: Mapping[str, Callable[[Stated, Stated], str]] = {
     "F-CYTOMETER": _cytometers,
     "F-DETECTOR": _detectors,
-    "F-VOLTAGE": _visits_voltages,
+    "F-VOLTAGE": lambda said, told: _changed(said, told, _alike(said, told)),
+    "N-VOLTAGE": lambda said, told: _tuned(said, told, _alike(said, told)),
 }
-"""What is compared between two visits: this file and the other to words, empty where they agree."""
+"""What is compared between two tubes: this file and the other to words, empty where they agree."""
 
 OTHERWISE = {
     "F-CYTOMETER": "another cytometer than",
     "F-DETECTOR": "another detector than",
     "F-VOLTAGE": "another voltage or gain than",
+    "N-VOLTAGE": "another voltage than",
 }

@@ -93,7 +93,7 @@ def _contradiction(tube: Tube, claims: Mapping[str, _Claims], tubes: Sequence[Tu
     told = "; ".join(_claimed(tube, claim, words) for claim, words in keys.items())
     meant = _meant(tube, list(keys), tubes)
     with_ = f"compare with {listed(meant)}, " if meant else ""
-    sentence = f"{told}; {with_}files may have been swapped"
+    sentence = f"{told}; {with_}files may have been swapped, or the sheet mistyped"
     return Doubt(Finding("F-IDENTITY", sentence), tuple(key for key, claim in claims.items() if claim))
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tregflow.errors import Finding
+from tregflow.errors import Finding, printable
 from tregflow.privacy import BLANKS
 from tregflow.sample import Channel
 from tregflow.study import Tube
@@ -18,6 +18,9 @@ NAMING = (
 )  # fmt: skip
 """Keywords that name file, tube or specimen; BD, Cytek and Beckman Coulter have words of their own."""
 
+
+LONGEST = 80
+"""Characters of a word that tables carry on."""
 
 NAMED = 3
 """Tubes that one sentence names."""
@@ -46,7 +49,7 @@ class Stated:
     cytometer, serial : str
         ``$CYT`` and ``$CYTSN``.
     voltages, gains : mapping of str to float
-        ``$PnV``, where it is a number above 0, and the gain that was applied, by ``$PnN``.
+        ``$PnV``, where it is a number above 0, and the gain that ``$PnG`` states, by ``$PnN``.
     channels : mapping of str to str
         ``$PnN`` by marker, of a gated tube.
     """
@@ -86,10 +89,10 @@ def stated(keywords: Mapping[str, str], channels: Sequence[Channel]) -> Stated:
     return Stated(
         naming(keywords),
         acquired_on(keywords.get("$DATE", "")),
-        _stripped(keywords.get("$CYT", "")),
-        _stripped(keywords.get("$CYTSN", "")),
+        plain(keywords.get("$CYT", "")),
+        plain(keywords.get("$CYTSN", "")),
         {name: voltage for name, voltage in volts.items() if voltage > 0},
-        {channel.name: channel.gain for channel in channels},
+        {channel.name: channel.stated_gain for channel in channels if not math.isnan(channel.stated_gain)},
     )
 
 
@@ -106,7 +109,7 @@ def acquired_on(word: str) -> str:
     >>> acquired_on("15-MAR-2021"), acquired_on("2021-Mar-15"), acquired_on("03-04-2021")
     ('2021-03-15', '2021-03-15', '')
     """
-    found = DAY_FIRST.fullmatch(_stripped(word)) or YEAR_FIRST.fullmatch(_stripped(word))
+    found = DAY_FIRST.fullmatch(plain(word)) or YEAR_FIRST.fullmatch(plain(word))
     if not found:
         return ""
     year, month, day = found["year"], found["month"].casefold(), int(found["day"])
@@ -125,8 +128,9 @@ def listed(samples: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _stripped(word: str) -> str:
-    return " ".join(word.strip(BLANKS).split())
+def plain(word: str) -> str:
+    """Return a technical word in one line, printable and short."""
+    return printable(" ".join(word.strip(BLANKS).split()), "?")[:LONGEST]
 
 
 def _number(word: str) -> float:

@@ -232,8 +232,8 @@ def _has_digits(name: _Name, atoms: Sequence[_Atom], spans: Sequence[_Span]) -> 
 
 
 def _is_counter(span: _Span, key: str, atoms: Sequence[_Atom]) -> bool:
-    """Whether a bare number is what software counts: tubes, wells, files."""
-    if not all(atom.text.isdecimal() for atom in atoms[span.begin : span.end]):
-        return False
+    """Whether a word is what software counts: ``Plate P02``, tubes, wells, files."""
     before = atoms[span.begin - 1].text if span.begin else ""
-    return before in COUNTED or (key == "$FIL" and span.end == len(atoms) and span.begin > 0)
+    is_number = all(atom.text.isdecimal() for atom in atoms[span.begin : span.end])
+    ends_file = key == "$FIL" and span.end == len(atoms) and span.begin > 0
+    return before in COUNTED or (is_number and ends_file)
