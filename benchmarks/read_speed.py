@@ -52,10 +52,12 @@ def written(folder: Path) -> dict[str, Path]:
     names = [f"C{place}-A" for place in range(CHANNELS)]
     values = rng.normal(2000, 5000, (CHANNELS, EVENTS))
     counts = rng.integers(0, 2**31, (CHANNELS, EVENTS), np.uint32)
+    tagged = (counts % 1024 + 1024 * np.arange(1, CHANNELS + 1, dtype=np.uint32)[:, None]).astype(np.uint16)
     kinds = {
         "float32": (list(values.astype(np.float32)), 262_144),
-        "uint16, $PnR 1024": (list(counts.astype(np.uint16)), 1024),
-        "uint32, $PnR 262144": (list(counts), 262_144),
+        "uint16, 1024 and a tag": (list(tagged), 1024),
+        "uint32, $PnR 262144": (list(counts % 262_144), 262_144),
+        "the same, junk above it": (list(counts), 262_144),
         "uint32, $PnR 2**32": (list(counts), 2**32),
     }
     paths = {}

@@ -24,6 +24,9 @@ HUGE, TINY = 1e12, 1e-30
 ALLOWED = 0.01
 """Share of a channel's values that may be so."""
 
+STRETCH = 8192
+"""Events that are looked at before all are."""
+
 FEWEST = 8
 """Events from which on it can be told whether what is above a range repeats itself."""
 
@@ -192,6 +195,8 @@ def _is_cut(bits: NDArray[Any], channel: Channel) -> bool:
 
 
 def _repeats(bits: NDArray[Any]) -> bool:
-    """Whether values repeat with a period that is a power of two."""
+    """Whether values repeat with a period that is a power of two; the first of them tell mostly."""
+    if len(bits) > STRETCH and not _repeats(bits[:STRETCH]):
+        return False
     periods = [2**power for power in range(13) if 2 ** (power + 1) <= len(bits)]
     return any(np.array_equal(bits[period:], bits[:-period]) for period in periods)
