@@ -96,11 +96,13 @@ def test_a_damaged_file_keeps_what_its_name_says(tmp_path, file):
 
 def test_a_file_that_cannot_be_read_has_its_row_and_is_named(tmp_path, file):
     put(tmp_path, file, "012_W12.fcs")
-    (tmp_path / "bad.fcs").write_bytes(b"<html>")
+    for folder in ("S01", "S02"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "bad.fcs").write_bytes(b"<html>")
     written, findings = draft(tmp_path, tmp_path / "samples.csv")
-    assert written == 2
-    assert findings[0].code == "E-NOT-FCS"
-    assert findings[0].where == "bad.fcs"
+    assert written == 3
+    refused = [finding for finding in findings if finding.code == "E-NOT-FCS"]
+    assert [finding.where for finding in refused] == ["S01/bad.fcs", "S02/bad.fcs"]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ class TestNames:
         said = capsys.readouterr()
         assert f"E-OUT  {HARMLESS}  {HARMLESS}\n" == said.err
         assert f"{HARMLESS}, per cent" in said.out
-        assert f"E-MARKER  {HARMLESS}  {HARMLESS}\n" in said.out
+        assert f"E-MARKER  A  {HARMLESS}\n" in said.out
         assert f"gate  A  {HARMLESS}\n" in said.out
         assert not {"\x1b", "\x07", "\u202e"} & set(said.out + said.err)
 

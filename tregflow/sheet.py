@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tregflow.errors import FileError, Finding, InputError
@@ -102,7 +103,8 @@ def _drafted(path: Path, root: Path) -> tuple[list[Row], Sequence[Finding]]:
     try:
         return [_row(path, root, scan_fcs(path))], ()
     except FileError as error:
-        return [_row(path, root)], error.at(path.name).findings
+        file = _relative(path, root)
+        return [_row(path, root)], [replace(finding, where=file) for finding in error.findings]
 
 
 def _fcs_files(folder: Path) -> list[Path]:

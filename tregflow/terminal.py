@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
@@ -157,7 +158,7 @@ def _show_grouped(said: Mapping[str, Sequence[Finding]], titles: Mapping[str, st
     """Print findings, those that several files share in one line."""
     groups: dict[Finding, list[str]] = {}
     for sample, findings in said.items():
-        for finding in dict.fromkeys(findings):
+        for finding in dict.fromkeys(replace(one, where="") for one in findings):
             groups.setdefault(finding, []).append(sample)
     for finding, samples in groups.items():
         if len(samples) == 1:
