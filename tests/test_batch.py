@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -31,11 +32,12 @@ from studies import (
 )
 
 from tregflow.batch import gate_batch, plan_batch
-from tregflow.errors import BusyError, OutputError
+from tregflow.errors import BusyError, Finding, OutputError
 from tregflow.io.documents import load_template
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import sha256
 from tregflow.io.folder import Folder
+from tregflow.job import draw_again
 from tregflow.populations import wilson
 
 TABLES = {"treg.csv", "populations.csv", "files.csv"}
@@ -357,6 +359,32 @@ class TestAcross:
             verdict = ("review", "F-IDENTITY") if one["sample"] in wrong else ("pass", "")
             assert (one["verdict"], one["codes"]) == verdict
             assert one["percent"]
+
+    def test_their_pages_say_what_the_tables_say(self, swapped, out):
+        gated(swapped, out, plots=True)
+        pages = {path.stem: path.read_bytes() for path in (out / "plots").glob("*.png")}
+        assert {name for name, page in pages.items() if b"between files" in page} == {"S01_W12", "S02_W12"}
+        gated(swapped, out, plots=True)
+        assert {path.stem: path.read_bytes() for path in (out / "plots").glob("*.png")} == pages
+        one, other = file_of(swapped, "S01_W12"), file_of(swapped, "S02_W12")
+        one.rename(swapped / "aside")
+        other.rename(one)
+        (swapped / "aside").rename(other)
+        gated(swapped, out, plots=True, accept_changed=True)
+        assert not any(b"between files" in path.read_bytes() for path in (out / "plots").glob("*.png"))
+
+    def test_a_page_of_a_file_that_is_gone_since_is_taken_away(self, swapped, out):
+        gated(swapped, out, plots=True)
+        job = next(one for one in request(swapped, out, plots=True).jobs() if one.tube.sample == "S01_W12")
+        page = job.folder.plot_path("S01_W12")
+        drawn = page.read_bytes()
+        flags = (Finding("F-DATE", "made up"),)
+        kept = draw_again(replace(job, between=flags))
+        assert kept.kept
+        assert page.read_bytes() != drawn
+        job.path.write_bytes(b"something else")
+        draw_again(replace(job, between=flags))
+        assert not page.exists()
 
     def test_their_outcomes_are_their_own_files(self, swapped, out, tmp_path):
         gated(swapped, out)

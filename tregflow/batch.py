@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,8 @@ from tregflow.identity import Stated, doubts
 from tregflow.io.files import located, sha256
 from tregflow.io.folder import RECORD, Folder
 from tregflow.io.tables import table_bytes
-from tregflow.job import Ended, Job, gate_file, plan
-from tregflow.outcome import SCHEMA, Outcome, storable, summary
+from tregflow.job import Ended, Job, draw_again, gate_file, plan
+from tregflow.outcome import SCHEMA, Outcome, digest, storable, summary
 from tregflow.pool import Work, run
 from tregflow.results import Pair, file_table, paired, population_table, treg_table
 from tregflow.study import Tube
@@ -138,6 +138,7 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
         ends = dict(_seen(ended, seen))
         outcomes = {sample: ended.outcome for sample, ended in ends.items()}
         pairs = paired(request.tubes, _across(request, ends))
+        _redraw(request, ends, pairs)
         _publish(request, pairs, started, sheet)
         strangers = folder.strangers(set(outcomes))
     twice = {tube.sample for tube, outcome in pairs if outcome.state != outcomes[tube.sample].state}
@@ -191,6 +192,25 @@ def _across(request: Request, ends: Mapping[str, Ended]) -> dict[str, Outcome]:
             outcome = outcome.refusing(twice[tube.sample])
         settled[tube.sample] = outcome
     return settled
+
+
+def _redraw(request: Request, ends: Mapping[str, Ended], pairs: tuple[Pair, ...]) -> None:
+    """Draw the pages again that say something else of a file among others than the tables do."""
+    between = {
+        tube.sample: tuple(one for one in outcome.findings if one.answer == "flag"
+                           and one not in ends[tube.sample].outcome.findings)
+        for tube, outcome in pairs if outcome.state == "done"
+    }  # fmt: skip
+    folder = Folder(request.out)
+    drawn = [job for job in request.jobs() if request.plots and job.tube.sample in between
+             and folder.plot_path(job.tube.sample).exists()]  # fmt: skip
+    again = [
+        replace(job, between=between[job.tube.sample])
+        for job in drawn
+        if not folder.is_marked(job.tube.sample, digest(between[job.tube.sample]))
+    ]
+    for _ in run(again, request.workers, draw_again):
+        pass
 
 
 def _twins(request: Request, outcomes: Mapping[str, Outcome]) -> dict[str, Finding]:

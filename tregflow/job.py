@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +19,7 @@ from tregflow.identity import naming, plain, stated
 from tregflow.io.fcs import read_fcs, scan_fcs
 from tregflow.io.files import sha256, write_whole
 from tregflow.io.folder import Folder
-from tregflow.outcome import Evidence, Outcome, changed, done, parts_of, storable
+from tregflow.outcome import Evidence, Outcome, changed, digest, done, parts_of, storable
 from tregflow.privacy import told_fault
 from tregflow.sample import Sample
 from tregflow.study import Tube
@@ -54,6 +55,8 @@ class Job:
     published : str
         SHA-256 of the file whose number the last finished run published under this name; empty where
         it published none.
+    between : tuple of Finding
+        Flags that only show when files are held against each other: for the page, not for the outcome.
     """
 
     tube: Tube
@@ -63,6 +66,7 @@ class Job:
     plots: bool = True
     accept_changed: bool = False
     published: str = ""
+    between: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,29 @@ def gate_file(job: Job) -> Ended:
         return Ended(_passing(job, error))
     except Exception as error:  # noqa: BLE001 - the one border where a fault of ours must take no other file with it
         return Ended(_fault(job, error))
+
+
+def draw_again(job: Job) -> Ended:
+    """Draw a gated file's page with what only shows between files; its outcome stays as it is.
+
+    Parameters
+    ----------
+    job : Job
+        The file, and what shows between files.
+
+    Returns
+    -------
+    Ended
+        The outcome as it was kept. A file that is not what was gated any more has no page.
+    """
+    outcome = job.folder.outcome(job.tube.sample) or Outcome(job.tube.sample, "done", {}, _named(job))
+    page = None
+    with suppress(FileError):
+        if _content(job.path) == outcome.file.sha256:
+            bound = job.template.bind(_read(job), job.tube.channels)
+            page = _page(job, gate(bound, job.template))
+    job.folder.draw(job.tube.sample, page)
+    return Ended(outcome, kept=True)
 
 
 def plan(job: Job) -> Ended:
@@ -236,7 +263,8 @@ def _page(job: Job, gated: Gated) -> bytes | None:
         return None
     from tregflow.plots import page
 
-    return page(gated, job.tube.sample, storable(job.path.name))
+    said = replace(gated, findings=(*gated.findings, *job.between))
+    return page(said, job.tube.sample, storable(job.path.name), digest(job.between))
 
 
 def _read(job: Job) -> Sample:

@@ -20,6 +20,9 @@ from tregflow.populations import count
 from tregflow.template import Template
 
 SCHEMA = 2
+MARK = "between files "
+"""How the mark of a page begins that says what shows between files."""
+
 """Version of the outcome format and of every number in it: a change of either changes every key."""
 
 REST = "template: name, matrix or order of gates"
@@ -266,6 +269,12 @@ def _outcome(written: dict[str, Any]) -> Outcome:
 def findings_from(written: Iterable[Mapping[str, str]]) -> tuple[Finding, ...]:
     """Return findings from their mappings."""
     return tuple(Finding(**finding) for finding in written)
+
+
+def digest(findings: Sequence[Finding]) -> str:
+    """Return what a page is marked with that says these findings of a file and others; nothing for none."""
+    said = [asdict(finding) for finding in findings]
+    return f"{MARK}{hashlib.sha256(_canonical(said)).hexdigest()}" if said else ""
 
 
 def storable(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tregflow.errors import BusyError, Finding, InputError, OutputError
 from tregflow.io.files import PART, sha256, unwritten, write_together, write_whole
-from tregflow.outcome import Outcome
+from tregflow.outcome import MARK, Outcome
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -117,6 +117,11 @@ class Folder:
             _remove(self.plot_path(sample))
         else:
             write_whole(self.plot_path(sample), page)
+
+    def is_marked(self, sample: str, mark: str) -> bool:
+        """Whether a sample's plot page bears a mark, or none where `mark` is empty."""
+        page = self.plot_path(sample).read_bytes()
+        return mark.encode() in page if mark else MARK.encode() not in page
 
     def forgive(self, sample: str) -> None:
         """Take away the traceback of a fault that is over."""

@@ -40,7 +40,7 @@ LEGEND = (
 ALL = "all of them in colour over the parent's events in grey (histograms: each as high as fits)"
 
 
-def page(gated: Gated, title: str, file: str = "") -> bytes:
+def page(gated: Gated, title: str, file: str = "", comment: str = "") -> bytes:
     """Draw the page of one sample.
 
     Parameters
@@ -51,6 +51,8 @@ def page(gated: Gated, title: str, file: str = "") -> bytes:
         What the sample is called.
     file : str, optional
         The file's name.
+    comment : str, optional
+        Written into the file and not shown.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def page(gated: Gated, title: str, file: str = "") -> bytes:
     if small:
         _paint_backgates(paper, small, HEADER + sum(heights), gated.template.primary.count)
     paper.text(EDGE, paper.height - 9, LEGEND, colour=FAINT)
-    return paper.png()
+    return paper.png(comment)
 
 
 def _rows(items: Sequence[Item], length: int) -> list[Sequence[Item]]:
@@ -131,4 +133,4 @@ def _flag_lines(flags: Sequence[Finding]) -> list[tuple[str, str]]:
         lines += [(flag.code if part == sentence[0] else "", part) for part in sentence]
     if len(lines) > FLAGS:
         return [*lines[: FLAGS - 1], (f"{len(flags)} in all", "see the panels and files.csv")]
-    return lines or [("no flags", "of this file; what shows only between files stands in files.csv")]
+    return lines or [("no flags", "")]

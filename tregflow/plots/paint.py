@@ -182,10 +182,11 @@ class Paper:
         self._add(Text(left, self.height - baseline, legible(words, bold=bold), color=colour, parse_math=False,
                        usetex=False, fontproperties=_font(size, bold), **along))  # fmt: skip
 
-    def png(self) -> bytes:
-        """Return the paper as a PNG file without a date or the name of a program."""
+    def png(self, comment: str = "") -> bytes:
+        """Return the paper as a PNG file without a date or the name of a program, with a comment if there is one."""
         written = io.BytesIO()
-        options = {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": COMPRESSION}}
+        told = {"Comment": comment} if comment else {}
+        options = {"metadata": {"Software": None, **told}, "pil_kwargs": {"compress_level": COMPRESSION}}
         self._canvas.print_png(written, **options)  # type: ignore[no-untyped-call]
         return written.getvalue()
 
