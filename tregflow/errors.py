@@ -74,14 +74,14 @@ CODES: dict[str, str] = {
     ),
     "E-TRUNCATED": "The file is shorter than it says. Copy or export it again.",
     "E-PACKED": (
-        "The file is packed with gzip and cannot be unpacked: it is damaged, or holds more than is believed of an FCS file. "
+        "The file is packed with gzip and cannot be unpacked: it is damaged, holds more than is believed of an FCS file, or there is no room for it. "
         "Unpack it yourself, look at what comes out, and name that file in the sheet."
     ),
     "E-MODE": (
         "The file holds a histogram, not list-mode events. Export the events themselves, in list mode."
     ),
     "E-DATASET": (
-        "The file holds several data sets and the sheet does not say which is meant. "
+        "The file holds several data sets, or a second one that cannot be read, and the sheet does not say which is meant. "
         "Write 1, 2, … into the column data_set of its row."
     ),
     "E-SPILL": (
@@ -148,7 +148,7 @@ CODES: dict[str, str] = {
     ),
     "F-EMPTY": ("A percentage has no denominator. Look at the plot for the gate that emptied it."),
     "F-OFFSETS": (
-        "HEADER and TEXT disagree about where the events are; one of them fits. "
+        "HEADER and TEXT disagree about where the events are, or give them more bytes than they need. "
         "The number of events decided. Compare the file with a fresh export before accepting it."
     ),
     "F-TOT": (
@@ -156,11 +156,11 @@ CODES: dict[str, str] = {
         "All whole events were read. Compare the number with the cytometer's own."
     ),
     "F-GAP": (
-        "Bytes between TEXT and DATA belong to no segment; columns may have rotated. "
+        "Bytes between TEXT and DATA belong to no segment, or the fill between them runs on into the events; columns may have rotated. "
         "Compare the plots with another tube of the same run before accepting the number."
     ),
     "F-SHIFT": (
-        "TEXT does not end where HEADER says; a byte may be lost or added before the events. "
+        "TEXT does not end where HEADER says, or the zeros that end a file are not where they should be; bytes may be lost or added before the events. "
         "Compare the plots with another tube of the same run before accepting the number."
     ),
     "F-ZEROS": (
@@ -168,8 +168,8 @@ CODES: dict[str, str] = {
         "Compare the number of events with the cytometer's own, and export the file again."
     ),
     "F-MAGNITUDE": (
-        "Values are larger or smaller than a cytometer measures, as when bytes are read in the wrong order. "
-        "Compare the plots with another tube of the same run; if they look like noise, export the file again."
+        "Values are larger or smaller than a cytometer measures, or integers exceed their range; bytes may be read in the wrong order, or a range be wrong. "
+        "Compare the plots with another tube of the same run; if they look like noise, or bright cells are missing, export the file again."
     ),
     "F-JOINED": (
         "Another FCS file begins behind the events, and nothing in the file says so. "
@@ -200,8 +200,8 @@ CODES: dict[str, str] = {
         "Compare the pairs with the panel before accepting the number."
     ),
     "F-TRANSFORMED": (
-        "The events look transformed, or were written by a program that may have compensated or transformed them. "
-        "Find out what wrote the file. Gate the cytometer's own export; a template in the file's units needs scales: none."
+        "The events look transformed, or the instrument or the program that wrote the file may have compensated or transformed them. "
+        "Find out which. Gate the cytometer's own export; for compensated events write compensation: none, for transformed ones scales: {fluorescence: none}."
     ),
     "F-RANGE": (
         "An integer parameter claims a range that its bits cannot hold, or none. "
@@ -249,7 +249,10 @@ CODES: dict[str, str] = {
     ),
     # notes
     "N-OFFSETS": "An offset was repaired; the number of events proves the repair.",
-    "N-TEXT": "The TEXT segment departs from the standard in a way that leaves no doubt.",
+    "N-TEXT": (
+        "The TEXT segment departs from the standard. "
+        "How it was read is told beside it; compare the channels and stains in files.csv with the panel."
+    ),
     "N-KEYWORD": "A keyword that the events do not need is missing or odd.",
     "N-VOLTAGE": (
         "Detectors were tuned by up to a fiftieth between visits, or within a run, as daily checks do. "

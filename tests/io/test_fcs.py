@@ -402,6 +402,8 @@ def test_what_the_instrument_subtracted_is_no_matrix(read: Read) -> None:
     sample = read(fcs_bytes(ROWS, parameters(3), keywords={"$DFC1TO2": "12.5", "$DFC2TO1": "0.0"}))
     assert sample.spillover is None
     assert "$DFCiTOj (1 of 2 not 0)" in sentence(sample, "N-SPILL")
+    both = read(fcs_bytes(ROWS, parameters(3), keywords={"$DFC1TO2": "12.5", "SPILL": "2,C1-A"}))
+    assert codes(both) == ["N-SPILL", "N-SPILL"]
 
 
 # --- packed files, and events that do not look like any ---------------------------------------------

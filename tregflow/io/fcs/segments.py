@@ -131,18 +131,20 @@ def _version(first: bytes) -> str:
             "E-NOT-FCS",
             f"the file begins {shown(first[:6].decode('latin-1'))}; {', '.join(VERSIONS)} are read",
         )
+    raise refuse("E-NOT-FCS", f"the file is {_stranger(first)}")
+
+
+def _stranger(first: bytes) -> str:
+    """Return what a file is instead, and what would help; its text is not shown, it may be a list of patients."""
     packed = next((name for magic, name in PACKED.items() if first.startswith(magic)), "")
     if packed:
-        raise refuse("E-NOT-FCS", f"the file is packed with {packed}; unpack it first")
+        return f"packed with {packed}; unpack it first"
+    what = f"no FCS file: it begins with the bytes {first[:4].hex(' ')}"
     if first.lstrip().startswith(b"<"):
         what = "a web page or XML under the name of an FCS file"
     elif all(byte in b"\t\r\n\f" or byte >= 32 for byte in first):
-        what = "text, not an FCS file"  # whose text is not shown: it may be a list of patients
-    else:
-        what = f"no FCS file: it begins with the bytes {first[:4].hex(' ')}"
-    raise refuse(
-        "E-NOT-FCS", f"the file is {what}; FCS files begin with their version, as FCS3.1. Copy it again"
-    )
+        what = "text, not an FCS file"
+    return f"{what}; FCS files begin with their version, as FCS3.1. Copy it again"
 
 
 def _offsets(first: bytes, place: int) -> tuple[int | None, int | None]:

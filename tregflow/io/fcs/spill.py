@@ -7,7 +7,7 @@ refuses the file only where compensation asks for it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -48,14 +48,23 @@ def read_spillover(keywords: Mapping[str, str]) -> tuple[Spillover | None, tuple
     tuple of Finding
         ``N-SPILL`` notes.
     """
+    told = subtracted(keywords)
+    notes = (
+        [Finding("N-SPILL", f"{told} while it acquired; that is no spillover matrix and was not applied")]
+        if told
+        else []
+    )
     try:
         found = [
             parse_spillover(keywords[key], key) for key in SOURCES if _says_something(keywords.get(key, ""))
         ]
         spillover = _agreed(found)
     except SpillError as problem:
-        return None, (Finding("N-SPILL", f"{problem}; {CONSEQUENCE}"),)
-    return spillover, tuple(_notes(keywords, found))
+        return None, (Finding("N-SPILL", f"{problem}; {CONSEQUENCE}"), *notes)
+    if len(found) > 1:
+        sources = " and ".join(one.source for one in found)
+        notes.append(Finding("N-SPILL", f"{sources} hold the same matrix; {found[0].source} was taken"))
+    return spillover, tuple(notes)
 
 
 def parse_spillover(written: str, source: str) -> Spillover:
@@ -108,14 +117,6 @@ def _agreed(found: list[Spillover]) -> Spillover | None:
 
 def _same(one: Spillover, other: Spillover) -> bool:
     return one.names == other.names and bool(np.allclose(one.matrix, other.matrix, rtol=0, atol=SAME))
-
-
-def _notes(keywords: Mapping[str, str], found: list[Spillover]) -> Iterator[Finding]:
-    if len(found) > 1:
-        sources = " and ".join(spillover.source for spillover in found)
-        yield Finding("N-SPILL", f"{sources} hold the same matrix; {found[0].source} was taken")
-    if told := subtracted(keywords):
-        yield Finding("N-SPILL", f"{told} while it acquired; that is no spillover matrix and was not applied")
 
 
 def subtracted(keywords: Mapping[str, str]) -> str:

@@ -139,14 +139,12 @@ def _words(body: bytes, delimiter: bytes, name: str) -> tuple[list[bytes], list[
         return complete, [*findings, Finding("N-TEXT", sentence)], "closed" if is_closed else "ragged"
     if is_closed:
         return complete, findings, "closed"
+    ending: Ending = "open"
+    sentence = f"{name} does not end with its delimiter"
     if complete[-1].endswith(delimiter):
         complete = [*complete[:-1], complete[-1].removesuffix(delimiter)]
-        return (
-            complete,
-            [*findings, Finding("N-TEXT", f"{name} ends with two delimiters, one too many")],
-            "closed",
-        )
-    return complete, [*findings, Finding("N-TEXT", f"{name} does not end with its delimiter")], "open"
+        sentence, ending = f"{name} ends with two delimiters, one too many", "closed"
+    return complete, [*findings, Finding("N-TEXT", sentence)], ending
 
 
 def _with_empty_values(body: bytes, delimiter: bytes) -> list[bytes]:
