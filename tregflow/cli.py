@@ -48,6 +48,17 @@ class ColumnsInHelp(TyperCommand):
             formatter.write_dl([*COLUMNS.items(), *more.items()])
 
 
+class KindsInHelp(TyperCommand):
+    """A command whose help ends with the kinds of trial and the options that each sets."""
+
+    def format_epilog(self, _: Any, formatter: Any) -> None:
+        """Write the kinds; the simulation is loaded when they are asked for."""
+        from tregflow.simulation import KINDS, in_words
+
+        with formatter.section("Kinds of trial, and what each sets"):
+            formatter.write_dl([(name, in_words(options)) for name, options in KINDS.items()])
+
+
 TemplateOption = Annotated[
     Path, typer.Option("--template", "-t", metavar="YAML", help="The stored gating template.")
 ]
@@ -164,25 +175,42 @@ def init(
               "tregflow check")  # fmt: skip
 
 
-@app.command()
+@app.command(cls=KindsInHelp)
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="An empty or new folder.")],
     subjects: Annotated[int, typer.Option(help="Patients, two visits each.")] = 6,
     events: Annotated[int, typer.Option(help="Events of a full tube.")] = 60_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same trial.")] = 1,
-    drift: Annotated[float, typer.Option(help="Run-to-run drift of each detector, SD in decades.")] = 0.05,
+    drift: Annotated[float | None, typer.Option(show_default="0.05", help="Run-to-run drift of each detector, SD in decades.")] = None,
     enriched: Annotated[bool, typer.Option("--enriched", help="Lymphocytes, mostly CD4+.")] = False,
     integers: Annotated[bool, typer.Option("--integers", help="Store 16- and 32-bit integers.")] = False,
     controls: Annotated[bool, typer.Option("--controls/--no-controls", help="FMO, single-stain, unstained and reference tubes.")] = True,
     control_events: Annotated[int, typer.Option(help="Events of an FMO tube.")] = 20_000,
+    kind: Annotated[list[str] | None, typer.Option("--kind", metavar="NAME", help="What goes wrong, by a name from the list below; "
+                                                   "may be given again. An option given beside it has the last word.")] = None,
+    at: Annotated[str | None, typer.Option(metavar="VISIT", help="The visit at which it goes wrong, W00 or W12.",
+                                           show_default="every one")] = None,
+    stain_drift: Annotated[float | None, typer.Option(show_default="0", help="Run-to-run drift of each dye's brightness, SD in decades.")] = None,
+    offset_drift: Annotated[float | None, typer.Option(show_default="0", help="Run-to-run drift of each detector's offset, SD in units.")] = None,
+    compensation_drift: Annotated[float | None, typer.Option(show_default="0", help="Error of the files' spillover, SD as a share of "
+                                                             "each coefficient.")] = None,
+    cd4: Annotated[int | None, typer.Option(show_default="as many as come", help="CD4+ T cells of a full tube, about.")] = None,
+    dead: Annotated[float | None, typer.Option(show_default="0.05", help="Share of dead cells, about.")] = None,
+    fold: Annotated[float | None, typer.Option(show_default="1.7", help="Treatment's factor on the share of Tregs.")] = None,
+    cd25_fold: Annotated[float | None, typer.Option(show_default="1.3", help="Treatment's factor on the CD25 of a Treg.")] = None,
+    foxp3_fold: Annotated[float | None, typer.Option(show_default="1", help="Treatment's factor on the FOXP3 of a Treg.")] = None,
 ) -> None:  # fmt: skip
     """Write a two-visit trial whose truth is known, event by event."""
     from tregflow.io.trials import write_trial
+    from tregflow.simulation import options_of
     from tregflow.simulation import simulate as planned
     from tregflow.terminal import out, shown
 
-    trial = planned(subjects=subjects, events=events, seed=seed, drift=drift, enriched=enriched, integers=integers,
-                    controls=controls, control_events=control_events)  # fmt: skip
+    asked = {"drift": drift, "at": at, "stain_drift": stain_drift, "offset_drift": offset_drift, "compensation_drift":
+             compensation_drift, "cd4": cd4, "dead": dead, "fold": fold, "cd25_fold": cd25_fold, "foxp3_fold": foxp3_fold}  # fmt: skip
+    given = {option: value for option, value in asked.items() if value is not None}
+    trial = planned(subjects=subjects, events=events, seed=seed, enriched=enriched, integers=integers, controls=controls,
+                    control_events=control_events, **(options_of(kind or ()) | given))  # fmt: skip
     paths = write_trial(trial, folder)
     out.print(f"{len(paths)} FCS files, samples.csv, truth.csv and truth/ are in {shown(str(folder))}")
 

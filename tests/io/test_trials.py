@@ -13,7 +13,7 @@ import pytest
 from tregflow.errors import InputError, OutputError
 from tregflow.io.fcs import read_fcs
 from tregflow.io.trials import write_trial
-from tregflow.simulation import DETECTORS, DYES, LABELS, TREG, Trial, simulate
+from tregflow.simulation import DETECTORS, DYES, KINDS, LABELS, TREG, Trial, simulate
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["floats", "integers"])
@@ -75,6 +75,49 @@ def test_the_truth_can_be_recounted_from_the_folder(folder):
         tregs = np.isin(labels, [names.index(kind) for kind in TREG]).sum()
         assert tregs == int(row["treg"])
         assert float(row["percent"]) == pytest.approx(100 * tregs / int(row["cd4"]), abs=1e-6)
+
+
+def test_options_and_runs_stand_beside_the_truth(tmp_path):
+    trial = simulate(subjects=1, events=50, controls=False, stain_drift=0.1, **KINDS["other-dye"])
+    write_trial(trial, tmp_path / "trial")
+    told = json.loads((tmp_path / "trial" / "truth" / "settings.json").read_text())
+    assert told == json.loads(json.dumps(trial.options))
+    runs = json.loads((tmp_path / "trial" / "truth" / "runs.json").read_text())
+    assert list(runs) == ["R01", "R02"]
+    for tube in trial:
+        run, cytometer = runs[tube.row["run"]], tube.cytometer
+        assert run["markers"] == [detector.stain for detector in tube.detectors[6:14]]
+        assert run["dyes"] == [detector.name for detector in tube.detectors[6:14]]
+        np.testing.assert_allclose(10 ** np.array(run["gain"]), cytometer.gains, rtol=1e-5)
+        np.testing.assert_allclose(10 ** np.array(run["stain"]), cytometer.stains, rtol=1e-5)
+        np.testing.assert_array_equal(run["offset"], cytometer.offsets)
+        np.testing.assert_array_equal(run["spillover"], cytometer.mixing)
+
+
+def test_a_file_states_its_own_dyes_and_the_matrix_with_its_error(tmp_path):
+    trial = simulate(
+        subjects=1, events=50, controls=False, compensation_drift=0.3, other_dye="FOXP3", at="W12"
+    )
+    for tube, path in zip(trial, write_trial(trial, tmp_path / "trial"), strict=True):
+        sample = read_fcs(path)
+        assert [channel.stain or "" for channel in sample.channels] == [one.stain for one in tube.detectors]
+        assert [channel.name for channel in sample.channels] == [one.name for one in tube.detectors]
+        assert sample.spillover.names == tube.cytometer.dyes
+        np.testing.assert_array_equal(sample.spillover.matrix, tube.spillover)
+    assert "PE-CF594-A" in sample.spillover.names
+    assert not np.array_equal(tube.spillover, tube.cytometer.mixing)
+
+
+def test_the_shipped_study_is_this_simulation_still():
+    """``sample_fcs`` was written before any trouble could be asked for, by the command that README names."""
+    shipped = Path(__file__).resolve().parents[2] / "sample_fcs"
+    trial = simulate(subjects=3, events=19_000, seed=7, enriched=True, integers=True, control_events=8_000)
+    files = {tube.row["file"]: tube for tube in trial}
+    for path in sorted((shipped / "fcs").iterdir()):
+        tube = files.pop(f"fcs/{path.name}")
+        np.testing.assert_array_equal(read_fcs(path).stored, tube.values)
+        np.testing.assert_array_equal(np.load(shipped / "truth" / f"{path.stem}.npy"), tube.truth.labels)
+    assert files == {}
 
 
 def test_the_date_does_not_depend_on_the_locale(folder):

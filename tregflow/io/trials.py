@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tregflow.errors import Finding, InputError, OutputError
 from tregflow.io.fcs.writing import write_fcs
-from tregflow.simulation import DETECTORS, DYES, LABELS, TIMESTEP, Trial, Tube
+from tregflow.simulation import LABELS, MARKERS, TIMESTEP, Cytometer, Trial, Tube, cytometer_of
 
 SHEET = "samples.csv"
 TRUTH = "truth.csv"
@@ -27,7 +27,8 @@ def write_trial(trial: Trial, folder: str | os.PathLike[str]) -> list[Path]:
 
     Beside the FCS files stand ``samples.csv``, ``truth.csv`` (counts and percent of each file),
     ``truth/SAMPLE.npy`` (uint8, one label per event, in file order) and ``truth/labels.json``
-    (what the labels mean).
+    (what the labels mean), ``truth/settings.json`` (every option of the trial) and ``truth/runs.json``
+    (how each run's detectors and stains truly stood).
 
     Parameters
     ----------
@@ -51,7 +52,8 @@ def write_trial(trial: Trial, folder: str | os.PathLike[str]) -> list[Path]:
     try:
         _make(folder)
         written = [_write_tube(tube, folder) for tube in trial]
-        (folder / "truth" / "labels.json").write_text(json.dumps(LABELS, indent=1) + "\n")
+        for name, told in (("labels", LABELS), ("settings", trial.options), ("runs", _runs(trial))):
+            _write_json(folder / "truth" / f"{name}.json", told)
         _write_table(folder / TRUTH, (row for _, row in written))
         _write_table(folder / SHEET, trial.rows)
     except OSError as error:
@@ -74,11 +76,11 @@ def _write_tube(tube: Tube, folder: Path) -> tuple[Path, dict[str, str]]:
     path.parent.mkdir(exist_ok=True)
     write_fcs(
         path,
-        [detector.name for detector in DETECTORS],
+        [detector.name for detector in tube.detectors],
         _columns(tube),
-        stains=[detector.stain for detector in DETECTORS],
-        ranges=[detector.range for detector in DETECTORS],
-        spillover=(DYES, tube.spillover),
+        stains=[detector.stain for detector in tube.detectors],
+        ranges=[detector.range for detector in tube.detectors],
+        spillover=(tube.cytometer.dyes, tube.spillover),
         keywords=_keywords(tube),
     )
     np.save(folder / "truth" / f"{tube.row['sample']}.npy", tube.truth.labels)
@@ -91,14 +93,14 @@ def _columns(tube: Tube) -> list[NDArray[Any]]:
         return list(tube.values.T)
     return [
         column.astype(np.min_scalar_type(detector.range - 1))
-        for column, detector in zip(tube.values.T, DETECTORS, strict=True)
+        for column, detector in zip(tube.values.T, tube.detectors, strict=True)
     ]
 
 
 def _keywords(tube: Tube) -> dict[str, str]:
     voltages = {
         f"$P{number}V": str(300 + 10 * number)
-        for number, detector in enumerate(DETECTORS, 1)
+        for number, detector in enumerate(tube.detectors, 1)
         if detector.kind != "time"
     }
     return {
@@ -130,6 +132,27 @@ def _truth(tube: Tube) -> dict[str, str]:
         "treg": str(truth.tregs),
         "percent": f"{truth.percent:.6f}" if truth.cd4 else "",
     }
+
+
+def _runs(trial: Trial) -> dict[str, Any]:
+    settings = {order.row["run"]: order.settings for order in trial.orders}
+    return {run: _stood(cytometer_of(own, run)) for run, own in settings.items()}
+
+
+def _stood(cytometer: Cytometer) -> dict[str, Any]:
+    """Return a run's gains and stains in decades, offsets in units, and the true matrix, in the order of `dyes`."""
+    return {
+        "markers": MARKERS,
+        "dyes": cytometer.dyes,
+        "gain": np.log10(cytometer.gains).round(6).tolist(),
+        "stain": np.log10(cytometer.stains).round(6).tolist(),
+        "offset": cytometer.offsets.round(6).tolist(),
+        "spillover": cytometer.mixing.tolist(),
+    }
+
+
+def _write_json(path: Path, told: Any) -> None:
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
 def _write_table(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
