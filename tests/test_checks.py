@@ -207,7 +207,7 @@ def test_a_stored_outline_that_was_used():
 def test_a_gate_that_moved_is_noted():
     (primary,) = judged({**CD4, "gate": cut(stored=0.4)}, TREG)
     assert (primary.verdict, codes(primary)) == ("pass", ["N-MOVED"])
-    assert primary.findings[0].sentence == "CD4 was found, +0.1 axis units from the stored one"
+    assert primary.findings[0].sentence == "CD4 was found, +0.1 axis units from the stored one along CD4"
 
 
 def test_a_gate_that_was_found_or_corrected_needs_no_word():

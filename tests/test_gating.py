@@ -484,7 +484,9 @@ def test_a_cluster_says_that_it_moved_and_does_not_leave_its_window():
     far = {"ellipse": {"centre": [150_000, 120_000], "covariance": [[1e8, 0.0], [0.0, 1e8]], "distance": 4}}
     placed = scatter(cluster={"stored": far})
     assert placed.status == "moved"
-    assert placed.shift == pytest.approx(math.dist(placed.shape.centre, (150_000, 120_000)))
+    away = [now - then for now, then in zip(placed.shape.centre, (150_000, 120_000), strict=True)]
+    assert placed.shift == pytest.approx(max(away, key=abs))
+    assert placed.along == ("FSC-A", "SSC-A")[abs(away[1]) > abs(away[0])]
     outside = scatter(cluster={"stored": far, "within": [[70_000, 78_000], [30_000, 50_000]]})
     assert outside.status == "fallback"
     assert "lies outside its window" in outside.reason

@@ -12,7 +12,7 @@ from builders import above, row, words
 from ruamel.yaml import YAML
 
 from tregflow.errors import InputError
-from tregflow.gates import CLOUDS, CUTS, METHODS, is_cut, takes_window
+from tregflow.gates import CARRIED, CLOUDS, CUTS, METHODS, is_cut, takes
 from tregflow.grammar import SHAPES, GateWords, TemplateWords, schema
 from tregflow.template import Template
 from tregflow.transforms import TRANSFORMS
@@ -100,7 +100,7 @@ def test_a_methods_settings_are_the_keywords_of_its_function(name):
     described = schema()["$defs"][f"{name}_settings"]
     parameters = inspect.signature(METHODS[name]).parameters.values()
     own = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    shared = {"of", "least", "across", "stored"} | ({"keep", "within"} if name in CUTS else set())
+    shared = {"of", "least", "across", "tube", "stored"} | ({"keep", "within"} if name in CUTS else set())
     assert set(described["properties"]) == own | shared
     required = {
         parameter.name
@@ -147,7 +147,7 @@ def test_what_to_write_where_a_key_is_missing(left_out, said):
 
 
 def test_a_gate_is_a_shape_or_a_method():
-    assert set(schema()["$defs"]["Gate"]["properties"]) == SHAPES | set(METHODS)
+    assert set(schema()["$defs"]["Gate"]["properties"]) == SHAPES | set(METHODS) | {"mixture"}
     assert not SHAPES & set(METHODS)
 
 
@@ -157,8 +157,8 @@ def test_a_scale_is_a_transform():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_are_known_by_what_they_place(name):
-    assert is_cut(name) == (name in CUTS) == (name not in CLOUDS)
-    assert takes_window(name) == ("within" in inspect.signature(METHODS[name]).parameters)
+    assert is_cut(name) == (name in CUTS) == (name not in {**CLOUDS, **CARRIED})
+    assert takes(name, "within") == ("within" in inspect.signature(METHODS[name]).parameters)
 
 
 @pytest.mark.parametrize("alias", ["and", "or", "not"])

@@ -12,6 +12,7 @@ import studies
 from studies import DETECTORS, TEMPLATE, job, rewritten, small
 
 from tregflow import job as module
+from tregflow import tubes
 from tregflow.errors import OutputError
 from tregflow.job import Ended, gate_file, plan
 from tregflow.outcome import Outcome
@@ -150,7 +151,7 @@ class TestRefused:
         def forbidden(*_: object) -> str:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(module, "sha256", forbidden)
+        monkeypatch.setattr(tubes, "sha256", forbidden)
         assert (
             only(gate_file(job(folder, out)))
             == "E-UNREADABLE  the system did not let the file be read: Permission denied"
@@ -270,7 +271,7 @@ class TestAgain:
         assert (ended.outcome.state, ended.why) == ("done", ("the file changed",))
 
     def test_a_file_that_changes_while_it_is_read_is_refused(self, folder, out, monkeypatch):
-        real = module.read_fcs
+        real = tubes.read_fcs
 
         def growing(path: Path, **settings: object):
             sample = real(path, **settings)
@@ -278,7 +279,7 @@ class TestAgain:
                 file.write(b"more")
             return sample
 
-        monkeypatch.setattr(module, "read_fcs", growing)
+        monkeypatch.setattr(tubes, "read_fcs", growing)
         assert "E-CHANGED  the file changed while it was being read; is it still being written?" in only(
             gate_file(job(folder, out))
         )

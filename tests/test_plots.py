@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tregflow.gates.method import Doubt
 from tregflow.gates.shapes import And, Ellipse, Everything, Interval, Members, Not, Or, Polygon, Rectangle
 from tregflow.gating import Placed, gate
 from tregflow.io.documents import load_template
@@ -21,7 +22,7 @@ from tregflow.io.fcs import read_fcs
 from tregflow.io.trials import write_trial
 from tregflow.plots import page
 from tregflow.plots.axes import Axis, fitted_axis, ticks
-from tregflow.plots.drawing import LOOKS, note_lines
+from tregflow.plots.drawing import LOOKS, is_loud, lines_below, paint_panel
 from tregflow.plots.paint import Paper, coloured, legible, rgb, scale_of, shortened, width_of, wrapped
 from tregflow.plots.panels import (
     BINS,
@@ -32,8 +33,9 @@ from tregflow.plots.panels import (
     panels,
     percent_words,
     raster,
-    status_words,
+    remarks,
 )
+from tregflow.plots.signs import figures, reason, sign_of, status_words
 from tregflow.populations import count, measured
 from tregflow.sample import Channel, Sample
 from tregflow.simulation import simulate
@@ -87,6 +89,16 @@ def panel_of(gated, name):
     return next(panel for panel in panels(gated) if panel.population == name)
 
 
+WEAK = Doubt("weak", "the valley is only 8 % deep (depth 0.92)")
+UNSETTLED = Doubt("unsettled", "it did not settle in 300 rounds")
+BOUND = Doubt("bound", "carried by 0.085, as far as it may drift")
+
+
+def with_placed(gated, name="Treg", **changed):
+    """Return a gated file with one gate said to be placed otherwise."""
+    return replace(gated, placed=dict(gated.placed) | {name: replace(gated.placed[name], **changed)})
+
+
 @pytest.fixture(scope="module")
 def plain():
     return gated_by(written(cut(**valley())))
@@ -109,7 +121,14 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 class TestPage:
     def test_is_a_png_of_the_size_that_its_rows_need(self, plain):
-        assert size_of(page(plain, "S01_W00")) == (1600, 858)
+        assert size_of(page(with_placed(plain, status="found"), "S01_W00")) == (1600, 886)
+
+    def test_has_a_line_more_for_each_gate_that_is_not_quiet(self, plain):
+        one = with_placed(plain, status="moved")
+        two = with_placed(one, "Cells", status="moved")
+        three = with_placed(two, "Cells", status="found")
+        first, second, third = (size_of(page(gated, "x"))[1] for gated in (one, two, three))
+        assert (second - first, third - first) == (20, 0)
 
     def test_of_a_simulated_tube(self, simulated):
         assert size_of(page(simulated, "S01_W00"))[0] == 1600
@@ -129,10 +148,18 @@ class TestPage:
         )
         assert high[1] > low[1]
 
-    @pytest.mark.parametrize("status", LOOKS)
+    @pytest.mark.parametrize("status", set(LOOKS) - {"weak", "unsettled"})
     def test_draws_every_status(self, plain, status):
-        placed = dict(plain.placed) | {"Treg": replace(plain.placed["Treg"], status=status)}
-        assert size_of(page(replace(plain, placed=placed), "S01_W00"))[0] == 1600
+        assert size_of(page(with_placed(plain, status=status), "S01_W00"))[0] == 1600
+
+    def test_draws_how_far_a_gate_may_lie(self, plain):
+        assert page(plain, "x", spreads={"Treg": 0.02}) != page(plain, "x")
+
+    def test_names_the_gates_that_its_lines_have_no_room_for(self):
+        many = [cut(f"P{number}", **valley(least=5_000)) for number in range(12)]
+        few, more = (gated_by(written(cut(**valley(least=5_000)), *some)) for some in (many[:9], many))
+        assert len(remarks(more)) == 13
+        assert size_of(page(more, "x"))[1] == size_of(page(few, "x"))[1]
 
     @pytest.mark.parametrize("name", ODD_NAMES)
     def test_takes_every_name_as_it_is(self, name):
@@ -184,54 +211,114 @@ class TestPanels:
         assert "lie beyond the FOXP3 axis, drawn at its end" in panel.notes[-1]
 
     def test_say_nothing_of_a_few_events_beyond_the_axes(self, plain):
-        assert all(not panel.notes for panel in panels(plain))
+        assert all(not panel.notes and not panel.reason for panel in panels(plain))
 
     def test_of_a_found_gate(self, plain):
         panel = panel_of(plain, "Treg")
-        assert panel.status in {"found", "moved"}
+        assert panel.sign in {"found", "moved"}
         assert panel.placed.edges == (plain.placed["Treg"].shape.low,)
         assert panel.stored.edges == (0.5,)
-        assert panel.window == (0.35, 0.65)
+        assert panel.windows == ((0.35, 0.65),)
+        assert math.isnan(panel.hit)
 
-    def test_of_a_gate_that_moved(self):
-        panel = panel_of(gated_by(written(cut(**valley(stored=0.4)))), "Treg")
+    def test_of_a_gate_that_moved_show_its_way(self):
+        gated = gated_by(written(cut(**valley(stored=0.4))))
+        panel = panel_of(gated, "Treg")
         assert panel.status_words.startswith("moved +0.")
-        assert "decade)" in panel.status_words
+        assert panel.travel[:, 0].tolist() == [0.4, gated.placed["Treg"].shape.low]
 
-    def test_of_an_ellipse_that_moved_give_a_distance(self):
-        centre = Ellipse((0.5, 0.5), ((0.01, 0), (0, 0.01)))
-        assert status_words(Placed(centre, "found", shift=7478.2)) == "found, 7,478 from the stored one"
+    def test_of_a_gate_that_stayed_show_no_way(self, plain):
+        stayed = with_placed(plain, status="found")
+        assert panel_of(stayed, "Treg").travel is None
+
+    def test_of_a_polygon_carried_as_a_whole_show_the_way_of_a_corner(self):
+        panel = panel_of(self.on_two(POLYGON, (0.1, -0.05)), "Treg")
+        assert tuple(panel.travel[0]) in POLYGON.vertices
+        np.testing.assert_allclose(panel.travel[1] - panel.travel[0], (0.1, -0.05))
+
+    def test_of_another_polygon_show_the_way_of_the_middle(self):
+        square = Polygon(((0.1, 0.1), (0.3, 0.1), (0.3, 0.3), (0.1, 0.3)))
+        panel = panel_of(self.on_two(square, (0.2, 0.1), drop=1), "Treg")
+        np.testing.assert_allclose(panel.travel[0], (0.2, 0.2))
+        assert panel.travel[1] == pytest.approx((0.3 + 0.4 / 3, 0.2 + 0.2 / 3))
+
+    @staticmethod
+    def on_two(stored: Polygon, by, drop=0):
+        """Return a file whose gate on two axes was carried by some distance, without its last corners."""
+        corners = [list(corner) for corner in stored.vertices]
+        gated = gated_by(written(cut(markers=("FOXP3", "CD4"), polygon={"vertices": corners})))
+        kept = stored.vertices[: len(stored.vertices) - drop]
+        now = Polygon(tuple((x + by[0], y + by[1]) for x, y in kept))
+        return with_placed(gated, shape=now, status="moved")
 
     def test_of_a_gate_at_its_bound(self):
         values = made().columns([2])[0]
         quantile = {"quantile": {"at": 0.99, "keep": "above", "stored": 0.4, "within": [0.3, 0.5]}}
         panel = panel_of(gated_by(written(cut(**quantile)), made(FOXP3=values)), "Treg")
-        assert panel.status_words == "at bound +0.100 (+0.45 decade)"
-        assert panel.placed.edges == (0.5,)
+        assert panel.status_words == "at bound +0.45 decade"
+        assert (panel.placed.edges, panel.hit) == ((0.5,), 0.5)
+        assert panel.reason == "stopped at 0.5, the high edge of its window 0.3 to 0.5"
 
     def test_of_a_gate_that_fell_back_gives_the_reason(self):
         panel = panel_of(gated_by(written(cut(**valley(least=5_000)))), "Treg")
         assert panel.status_words == "fallback: stored gate used"
-        assert "5,000 are needed" in panel.notes[0]
+        assert "5,000 are needed" in panel.reason
         assert not panel.stored
+
+    def test_of_a_gate_with_a_doubt_give_it(self, plain):
+        panel = panel_of(with_placed(plain, status="found", doubts=(WEAK,)), "Treg")
+        assert (panel.sign, panel.reason) == ("weak", WEAK.sentence)
+        assert panel.status_words.startswith("weak: found +")
+
+    def test_of_a_gate_placed_on_another_population_show_its_events(self):
+        reference = cut("Ref", markers=("CD4",), interval={"low": 0.6}) | {"role": "reference"}
+        above = {"quantile": {"of": "Ref", "at": 0.9, "keep": "above", "stored": 0.5}}
+        gated = gated_by(written(reference, cut(**above)))
+        panel, events = panel_of(gated, "Treg"), len(gated.members["Ref"])
+        assert panel.lean.sum() == events
+        assert panel.leans_on == f"dotted outline: Ref, {events:,} events, on which it was placed"
+
+    def test_of_a_gate_placed_on_a_control_name_it_only(self, plain):
+        panel = panel_of(with_placed(plain, tube="fmo:FOXP3", n_of=1_234), "Treg")
+        assert panel.lean is None
+        assert panel.leans_on == "placed on Cells of fmo:FOXP3, 1,234 events"
+
+    def test_of_a_gate_placed_across_samples_count_and_do_not_name_them(self, plain):
+        panel = panel_of(with_placed(plain, across=("S01_W00", "S09_W12"), n_of=900), "Treg")
+        assert panel.leans_on == "placed on Cells of 3 samples together, 900 events"
+
+    def test_of_a_gate_placed_on_its_parent_say_nothing_of_it(self, plain):
+        panel = panel_of(plain, "Treg")
+        assert (panel.lean, panel.leans_on) == (None, "")
+
+    def test_hold_how_far_the_border_may_lie(self, plain):
+        spread = {panel.population: panel.spread for panel in panels(plain, {"Treg": 0.01})}
+        assert spread["Treg"] == 0.01
+        assert math.isnan(spread["Cells"])
+
+    def test_of_an_outline_have_a_window_on_each_axis(self):
+        within = [[20_000, 90_000], [5_000, 60_000]]
+        clustered = cut(markers=("FSC-A", "SSC-A"), cluster={"share": 0.9, "within": within})
+        panel = panel_of(gated_by(written(clustered)), "Treg")
+        assert panel.windows == ((20_000, 90_000), (5_000, 60_000))
 
     def test_of_a_skipped_gate_has_words_only(self):
         skipped = cut("Treg", **valley()) | {"markers": ["Helios"]}
         gated = gated_by(written(skipped, markers=("FOXP3", "CD4", "Helios")))
         panel = panel_of(gated, "Treg")
         assert (panel.axes, panel.status_words) == ((), "skipped: all kept")
-        assert panel.notes == ("no channel for Helios",)
+        assert panel.reason == "no channel for Helios"
         assert panel.raster.sum() == len(gated.members["Cells"])
-        assert not note_lines(panel, 240)
+        assert not lines_below(panel, 240)
 
     def test_of_a_refused_gate_and_of_those_below_it(self):
         refused = cut("Ref", quantile={"at": 0.5, "keep": "above", "least": 100_000})
         below = cut("Treg", "Ref", ("CD4",), interval={"low": 0.5})
         gated = gated_by(written(refused, below))
         ref, child = panel_of(gated, "Ref"), panel_of(gated, "Treg")
-        assert (ref.status, ref.percent, ref.count) == ("refused", "– %", "– of 4,000")
+        assert (ref.sign, ref.percent, ref.count) == ("refused", "– %", "– of 4,000")
         assert ref.raster.sum() == 4_000
-        assert (child.raster.sum(), child.notes) == (0, ("Ref could not be placed",))
+        assert (child.raster.sum(), child.reason) == (0, "Ref could not be placed")
         assert size_of(page(gated, "refused"))[0] == 1600
 
     def test_of_a_corrected_gate_keep_the_templates_in_sight(self, plain):
@@ -271,6 +358,95 @@ class TestPanels:
         assert "the first two are shown" in panel.notes[0]
 
 
+class TestSigns:
+    """One gate in a word, a distance and a sentence."""
+
+    CUT = Interval(low=0.5)
+
+    @pytest.mark.parametrize(
+        ("status", "doubts", "sign"),
+        [
+            ("found", (), "found"),
+            ("moved", (), "moved"),
+            ("found", (WEAK,), "weak"),
+            ("moved", (WEAK, UNSETTLED), "unsettled"),
+            ("found", (UNSETTLED, BOUND), "at bound"),
+            ("at bound", (WEAK,), "at bound"),
+            ("fallback", (), "fallback"),
+            ("corrected", (WEAK,), "corrected"),
+        ],
+    )
+    def test_the_gravest_is_shown(self, status, doubts, sign):
+        assert sign_of(Placed(self.CUT, status, doubts=doubts)) == sign
+
+    @pytest.mark.parametrize(
+        ("placed", "words"),
+        [
+            (Placed(CUT, "stored"), "stored"),
+            (Placed(CUT, "found", shift=-0.001, shift_decades=-0.004), "found +0.00 decade"),
+            (Placed(CUT, "moved", shift=-0.05, shift_decades=-0.23), "moved −0.23 decade"),
+            (Placed(CUT, "moved", shift=0.0512), "moved +0.051"),
+            (Placed(POLYGON, "moved", 0.05, 0.23, along="CD127"), "moved +0.23 decade in CD127"),
+            (Placed(Ellipse((1, 1), ((1, 0), (0, 1))), "found", -7478.2, along="FSC-A"), "found −7,478 in FSC-A"),
+            (Placed(CUT, "moved", 0.05, 0.23, doubts=(WEAK,)), "weak: moved +0.23 decade"),
+            (Placed(CUT, "found", 0.01, 0.05, doubts=(UNSETTLED,)), "unsettled: found +0.05 decade"),
+            (Placed(CUT, "corrected", 0.05, 0.23), "corrected by a reviewer"),
+        ],
+    )  # fmt: skip
+    def test_words_give_the_distance_in_decades_where_there_are_any(self, placed, words):
+        assert status_words(placed) == words
+
+    def test_a_reason_has_every_doubt(self, plain):
+        population = plain.template.population("Treg")
+        said = reason(population, Placed(self.CUT, "at bound", doubts=(WEAK, BOUND)))
+        assert said == f"{WEAK.sentence}; {BOUND.sentence}"
+
+    def test_a_gate_as_expected_has_no_reason(self, plain):
+        assert not reason(plain.template.population("Treg"), Placed(self.CUT, "moved", 0.05))
+
+    @pytest.mark.parametrize(
+        ("evidence", "words"),
+        [
+            ({"depth": 0.037, "separation": 4}, "depth 0.04"),
+            ({"separation": 4.21, "peaks": 2}, "4.2 SD apart"),
+            ({"depth": math.nan}, ""),
+            ({}, ""),
+        ],
+    )
+    def test_the_figure_is_the_one_that_says_most(self, evidence, words):
+        assert figures(Placed(self.CUT, "found", evidence=evidence)) == words
+
+
+class TestRemarks:
+    def test_of_a_clean_file_there_are_none(self, plain):
+        assert remarks(with_placed(plain, status="found")) == ()
+
+    def test_of_a_gate_that_moved_say_where_it_lies(self):
+        (remark,) = remarks(gated_by(written(cut(**valley(stored=0.4)))))
+        assert (remark.sign, remark.population, remark.codes) == ("moved", "Treg", ("N-MOVED",))
+        assert remark.sentence.startswith("cut at 0.5")
+        assert remark.sentence.endswith(", stored at 0.4")
+
+    def test_begin_with_those_that_someone_must_look_at(self):
+        moved, fell = cut("Moved", **valley(stored=0.4)), cut(**valley(least=5_000))
+        assert [remark.sign for remark in remarks(gated_by(written(moved, fell)))] == ["fallback", "moved"]
+
+    def test_give_code_and_reason(self):
+        (remark,) = remarks(gated_by(written(cut(**valley(least=5_000)))))
+        assert remark.codes == ("F-FALLBACK",)
+        assert "5,000 are needed" in remark.sentence
+        assert not remark.is_aside
+
+    def test_of_doubts_give_their_codes(self, plain):
+        (remark,) = remarks(with_placed(plain, status="found", doubts=(WEAK, UNSETTLED)))
+        assert remark.codes == ("F-WEAK", "F-UNSETTLED")
+
+    def test_say_when_the_primary_measure_does_not_depend_on_the_gate(self):
+        aside = cut("Aside", markers=("CD4",), **valley(least=5_000))
+        (remark,) = remarks(gated_by(written(cut(**valley(stored=0.52)), aside)))
+        assert (remark.population, remark.is_aside) == ("Aside", True)
+
+
 class TestBackgates:
     def test_stand_on_the_way_to_the_primary_measure(self):
         gated = gated_by(written(cut(**valley()), cut("Aside", markers=("CD4",), interval={"low": 0.5})))
@@ -303,14 +479,22 @@ class TestHeader:
         assert (said.verdict, said.flags, said.notes) == ("pass", (), ("N-MOVED",))
 
     def test_asks_for_review_and_says_why(self):
-        said = header(gated_by(written(cut(**valley(least=5_000)))), "x")
-        assert (said.verdict, [flag.code for flag in said.flags]) == ("review", ["F-FALLBACK"])
+        template = written(cut(**valley()), limits={"Cells": {"review_below": 10_000}})
+        said = header(gated_by(template), "x")
+        assert (said.verdict, [flag.code for flag in said.flags]) == ("review", ["F-FEW"])
+
+    def test_leaves_to_a_line_of_its_own_what_a_gate_has_to_say(self):
+        gated = gated_by(written(cut(**valley(least=5_000))))
+        said = header(gated, "x")
+        assert (said.verdict, said.flags) == ("review", ())
+        assert [remark.codes for remark in remarks(gated)] == [("F-FALLBACK",)]
 
     def test_gives_no_number_where_there_is_none_and_puts_the_refusal_first(self):
-        template = written(cut(**valley(least=5_000)), limits={"Cells": {"refuse_below": 10_000}})
+        limits = {"Cells": {"refuse_below": 10_000}, "root": {"review_below": 10_000}}
+        template = written(cut(**valley()), limits=limits)
         said = header(gated_by(template), "x")
         assert (said.verdict, said.percent) == ("fail", "no number")
-        assert [flag.code for flag in said.flags] == ["E-FEW", "F-FALLBACK"]
+        assert [flag.code for flag in said.flags] == ["E-FEW", "F-FEW"]
 
 
 class TestAxes:
@@ -487,10 +671,61 @@ class TestPaint:
         image = coloured(np.array([[0, 1], [10, 100_000]]), scale_of("viridis"))
         assert len(np.unique(image.reshape(-1, 3), axis=0)) == 4
 
-    def test_every_status_has_its_own_colour_and_trouble_is_loud(self):
-        assert len({look.colour for look in LOOKS.values()}) == len(LOOKS)
-        loud = {status for status, look in LOOKS.items() if look.is_loud}
-        assert loud == {"at bound", "fallback", "corrected", "skipped", "refused"}
+    def test_every_sign_has_its_own_colour_and_symbol(self):
+        for looks in ({look.colour for look in LOOKS.values()}, {look.symbol for look in LOOKS.values()}):
+            assert len(looks) == len(LOOKS)
+        assert all(legible(look.symbol, bold=True) == look.symbol for look in LOOKS.values())
+
+    def test_signs_that_ask_for_a_look_are_framed_and_told_apart_in_grey(self):
+        loud = [sign for sign in LOOKS if is_loud(sign)]
+        assert set(loud) == {"weak", "unsettled", "at bound", "fallback", "skipped", "refused"}
+        assert len({(LOOKS[sign].frame, LOOKS[sign].is_hatched) for sign in loud}) == len(loud)
+
+    @pytest.mark.parametrize("sign", LOOKS)
+    def test_a_frame_is_there_when_someone_must_look(self, plain, sign):
+        paper = Paper(340, 420)
+        paint_panel(paper, replace(panel_of(plain, "Treg"), sign=sign), 20, 20, 240)
+        border = np.asarray(Image.open(io.BytesIO(paper.png())).convert("RGB"))[60:300, 16]
+        assert (border != 255).any() == is_loud(sign)
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            {"spread": 0.02},
+            {"hit": 0.65},
+            {"windows": ()},
+            {"travel": np.array([[0.4], [0.5]])},
+            {"lean": np.arange(240)},
+            {"figures": "depth 0.77"},
+            {"reason": "one peak"},
+            {"leans_on": "placed on fmo:FOXP3"},
+        ],
+        ids=lambda told: next(iter(told)),
+    )
+    def test_what_a_panel_tells_is_drawn(self, plain, told):
+        drawn = []
+        for panel in (panel_of(plain, "Treg"), replace(panel_of(plain, "Treg"), **told)):
+            paper = Paper(340, 440)
+            paint_panel(paper, panel, 20, 20, 240)
+            drawn.append(paper.png())
+        assert drawn[0] != drawn[1]
+
+    def test_a_way_too_short_to_be_seen_is_not_drawn(self, plain):
+        drawn = []
+        for travel in (None, np.array([[0.5], [0.51]])):
+            paper = Paper(340, 440)
+            paint_panel(paper, replace(panel_of(plain, "Treg"), travel=travel), 20, 20, 240)
+            drawn.append(paper.png())
+        assert drawn[0] == drawn[1]
+
+    def test_a_population_on_two_axes_is_outlined_where_half_of_it_lies(self, plain):
+        panel = panel_of(plain, "Cells")
+        drawn = []
+        for lean in (None, panel.raster, np.zeros_like(panel.raster)):
+            paper = Paper(340, 440)
+            paint_panel(paper, replace(panel, lean=lean), 20, 20, 240)
+            drawn.append(paper.png())
+        assert drawn[0] == drawn[2] != drawn[1]
 
     def test_words_stand_out_from_their_ground(self):
         for look in LOOKS.values():

@@ -281,10 +281,12 @@ def test_the_whole_file_is_not_counted():
         ({"valley": {**VALLEY, "within": [0.6]}}, ".valley.within: value 2 is missing"),
         ({"valley": {**VALLEY, "stored": 0.7}}, ".valley.stored: 0.7 lies outside the window 0.4 to 0.6"),
         ({"valley": {**VALLEY, "of": "Tconv"}}, '.valley.of: "Tconv" is not defined'),
-        ({"valley": {**VALLEY, "across": "subject"}}, ".valley.across: across: subject is not available in this version"),
-        ({"quantile": {"keep": "above", "at": 0.9, "of": "fmo:CD4"}}, ".quantile.of: gates on an FMO tube are not available in this version"),
+        ({"valley": {**VALLEY, "across": "visit"}}, """.valley.across: expected 'sample', 'subject' or 'run', got "visit\""""),
+        ({"valley": {**VALLEY, "across": "run", "tube": "fmo"}}, ".valley.across: placed on the fmo tube, so there is nothing to pool; leave out across"),
+        ({"quantile": {"keep": "above", "at": 0.9, "of": "fmo:CD4"}}, '.quantile.of: "fmo:CD4" is not defined'),
         ({"quantile": {"keep": "above", "at": 1.5}}, ".quantile.at: must be below 1, got 1.5; it is a fraction, 1.5 % is 0.015"),
-        ({"anchored": {"to": "A"}}, ".anchored: outlines that move with a reference are not available in this version"),
+        ({"anchored": {"outline": {"interval": {"low": 0.4}}, "at": [0.3, 0.4]}}, ".anchored.at: 2 numbers, the population has 1 marker"),
+        ({"quadrant_share": {}}, ".quadrant_share: quadrants of a population are not available in this version"),
         ({"cluster": {}}, ".cluster: cluster works on 2 markers, the population has 1"),
         ({"cluster": None}, ': "cluster" has no settings; write cluster: {} if it needs none'),
         ({}, ": expected one key, got none"),
@@ -352,17 +354,7 @@ def test_a_scale_that_has_no_meaning(scale, sentence):
     "change",
     [
         {"compensation": "controls"},
-        {"shifts": [0.1, 0.2]},
-        {"populations": [row("A", "root", ["CD4"], {"valley": {**VALLEY, "across": "run"}})]},
-        {
-            "populations": [
-                row("A", "root", ["CD4"], {"quantile": {"keep": "above", "at": 0.9, "of": "FMO:CD4"}})
-            ]
-        },
-        {
-            "populations": [row("A", "root", ["CD4", "CD8"], {"anchored": {}})],
-            "markers": {"CD4": {}, "CD8": {}},
-        },
+        {"populations": [row("A", "root", ["CD4"], {"quadrant_share": {}})]},
         {
             "populations": [row("A", "root", ["CD4", "CD8"], {"quadrant_share": {}})],
             "markers": {"CD4": {}, "CD8": {}},
@@ -444,7 +436,7 @@ report:
   also: [{name: y, count: A}, {name: x, count: A, of: root}]
   medians: {CD4: [A, F]}
 limits: {G: {}, A: {refuse_below: lots}}
-shifts: [0.1]
+shifts: [0.0]
 """
 
 
@@ -469,7 +461,7 @@ E-TEMPLATE  t.yaml:20:38  report.also[1].name: "x" is the name of a measure abov
 E-TEMPLATE  t.yaml:21:22  report.medians.CD4[1]: "F" is not a population
 E-TEMPLATE  t.yaml:22:10  limits.G: "G" is not a population
 E-TEMPLATE  t.yaml:22:35  limits.A.refuse_below: expected a whole number, got "lots"
-E-UNBUILT  t.yaml:23:1  shifts: gates shifted by stated decades are not available in this version
+E-TEMPLATE  t.yaml:23:10  shifts[0]: must be above 0, got 0.0
 """
 
 

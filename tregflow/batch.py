@@ -1,10 +1,11 @@
 """A batch: a sheet and a template to a results folder.
 
-One file's number never depends on another's, on their order or on the number of workers. What does
-need all files together, and is said here: two rows that lead to the same events are both refused, and a
-file that names another row, or was acquired unlike the subject's others, is flagged. Outcomes stay as
-they are, each its own file's; pages of refused files go, and tables and record say what was said, until
-the sheet or the files are mended.
+One file's number never depends on another's, on their order or on the number of workers; where the
+template asks for control tubes of the run, or for tubes to pool, it depends on those and names them. What
+needs all files together, and is said here: two rows that lead to the same events are both refused, a file
+that names another row, or was acquired unlike the subject's others, is flagged, and so is one that leans on
+a control which is. Outcomes stay as they are, each its own file's; pages of refused files go, and tables and
+record say what was said, until the sheet or the files are mended.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from tregflow import __version__
+from tregflow.controls import neighbours, unbridged
 from tregflow.errors import Finding
 from tregflow.identity import Stated, doubts
 from tregflow.io.files import located, sha256
@@ -36,6 +38,9 @@ from tregflow.results import Pair, file_table, paired, population_table, treg_ta
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.twins import twins
+
+OF_GATES = frozenset({"F-FALLBACK", "F-BOUND", "F-WEAK", "F-UNSETTLED", "F-SKIPPED", "F-BRIDGE"})
+"""Flags that a tube's own gates raise: they say nothing of its events, on which others may lean."""
 
 LIBRARIES = ("numpy", "scipy", "matplotlib")
 
@@ -80,8 +85,9 @@ class Request:
         """Return one job per tube."""
         folder = Folder(self.out)
         published = folder.published()
+        beside = neighbours(self.tubes, self.root, self.template, published)
         return [Job(tube, located(self.root, tube.file), self.template, folder, self.plots, self.accept_changed,
-                    published.get(tube.sample, "")) for tube in self.tubes]  # fmt: skip
+                    published.get(tube.sample, ""), others=beside.get(tube.sample, ())) for tube in self.tubes]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +104,15 @@ class Batch:
         Samples whose earlier outcome still held.
     strangers : tuple of str
         Outcomes in the folder that the sheet does not name.
+    general : tuple of Finding
+        What there is to say of all files together.
     """
 
     pairs: tuple[Pair, ...]
     again: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
     strangers: tuple[str, ...] = ()
+    general: tuple[Finding, ...] = ()
 
     @property
     def status(self) -> int:
@@ -134,18 +143,20 @@ def gate_batch(request: Request, seen: Callable[[Ended], None] = lambda _: None)
         The folder cannot be used; nothing was published.
     """
     started, sheet, folder = time.time(), _sheet(request.sheet), Folder(request.out)
-    with folder.held(), closing(run(request.jobs(), request.workers, request.work)) as ended:
-        ends = dict(_seen(ended, seen))
+    with folder.held():
+        jobs = request.jobs()
+        with closing(run(jobs, request.workers, request.work)) as ended:
+            ends = dict(_seen(ended, seen))
         outcomes = {sample: ended.outcome for sample, ended in ends.items()}
         pairs = paired(request.tubes, _across(request, ends))
-        _redraw(request, ends, pairs)
-        _publish(request, pairs, started, sheet)
+        general = unbridged(pairs, request.template)
+        _redraw(request, jobs, ends, pairs)
+        _publish(request, pairs, general, started, sheet)
         strangers = folder.strangers(set(outcomes))
     twice = {tube.sample for tube, outcome in pairs if outcome.state != outcomes[tube.sample].state}
     again = {sample: ended.why for sample, ended in ends.items() if ended.why and sample not in twice}
-    return Batch(
-        pairs, again, frozenset(name for name, ended in ends.items() if ended.kept), tuple(strangers)
-    )
+    kept = frozenset(name for name, ended in ends.items() if ended.kept)
+    return Batch(pairs, again, kept, tuple(strangers), general)
 
 
 def plan_batch(request: Request) -> list[tuple[Tube, Ended]]:
@@ -191,10 +202,29 @@ def _across(request: Request, ends: Mapping[str, Ended]) -> dict[str, Outcome]:
         if tube.sample in twice:
             outcome = outcome.refusing(twice[tube.sample])
         settled[tube.sample] = outcome
-    return settled
+    return {
+        sample: outcome.adding(*_borrowed_doubts(ends[sample], settled))
+        for sample, outcome in settled.items()
+    }
 
 
-def _redraw(request: Request, ends: Mapping[str, Ended], pairs: tuple[Pair, ...]) -> None:
+def _borrowed_doubts(ended: Ended, settled: Mapping[str, Outcome]) -> Iterable[Finding]:
+    """Yield a flag where a tube leans on another that is refused, or flagged for something that it is not itself."""
+    own = OF_GATES | {finding.code for finding in settled[ended.outcome.sample].findings}
+    for sample, what in sorted(ended.leans_on.items()):
+        other = settled.get(sample)
+        if other is None or sample == ended.outcome.sample or ended.outcome.state == "refused":
+            continue
+        grave = [one for one in other.findings if one.answer != "note" and one.code not in own]
+        if grave:
+            how = "refused" if other.state == "refused" else "flagged"
+            told = f"its gates look at {sample}, {what}, which is {how} itself: {summary(grave)}"
+            yield Finding("F-CONTROL", told)
+
+
+def _redraw(
+    request: Request, jobs: Iterable[Job], ends: Mapping[str, Ended], pairs: tuple[Pair, ...]
+) -> None:
     """Draw the pages again that say something else of a file among others than the tables do."""
     between = {
         tube.sample: tuple(one for one in outcome.findings if one.answer == "flag"
@@ -202,7 +232,7 @@ def _redraw(request: Request, ends: Mapping[str, Ended], pairs: tuple[Pair, ...]
         for tube, outcome in pairs if outcome.state == "done"
     }  # fmt: skip
     folder = Folder(request.out)
-    drawn = [job for job in request.jobs() if request.plots and job.tube.sample in between
+    drawn = [job for job in jobs if request.plots and job.tube.sample in between
              and folder.plot_path(job.tube.sample).exists()]  # fmt: skip
     again = [
         replace(job, between=between[job.tube.sample])
@@ -234,7 +264,13 @@ def _sheet(path: Path | None) -> dict[str, str] | None:
     return {"name": storable(path.name), "sha256": sha256(path)} if path else None
 
 
-def _publish(request: Request, pairs: tuple[Pair, ...], started: float, sheet: dict[str, str] | None) -> None:
+def _publish(
+    request: Request,
+    pairs: tuple[Pair, ...],
+    general: tuple[Finding, ...],
+    started: float,
+    sheet: dict[str, str] | None,
+) -> None:
     """Write the tables and the record of the run together; the record names the rest by hash."""
     tables = {
         "treg.csv": treg_table(pairs, request.template),
@@ -246,7 +282,12 @@ def _publish(request: Request, pairs: tuple[Pair, ...], started: float, sheet: d
     for tube, outcome in pairs:
         if outcome.state == "refused":
             folder.draw(tube.sample, None)
-    told = {**_record(request, pairs, written), "sheet": sheet, **_times(started)}
+    told = {
+        **_record(request, pairs, written),
+        "notes": [asdict(one) for one in general],
+        "sheet": sheet,
+        **_times(started),
+    }
     record = json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
     folder.publish({**written, RECORD: record})
 

@@ -40,11 +40,14 @@ class Marker:
         What files may call it.
     optional : bool
         Whether a file may lack it.
+    fingerprint : mapping of str to str or float
+        ``detector``, ``dye`` and ``voltage`` that its stored coordinates belong to, where stated.
     """
 
     name: str
     aliases: tuple[str, ...] = ()
     optional: bool = False
+    fingerprint: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def folded(self) -> frozenset[str]:

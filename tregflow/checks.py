@@ -9,13 +9,14 @@ responders. A template with such a limit on the primary measure is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from tregflow.errors import Finding
 from tregflow.gates.shapes import Interval, Rectangle, Shape, named
-from tregflow.gating import Gated, Placed, Status
+from tregflow.gating import Gated
+from tregflow.placing import Placed, Status
 from tregflow.populations import Percent, measured
 from tregflow.template import ROOT, Gate, Limit, Measure
 
@@ -67,8 +68,7 @@ def verdict(findings: Iterable[Finding]) -> Verdict:
 def placements(gated: Gated, names: Sequence[str] | None = None) -> tuple[Finding, ...]:
     """Return what the placing of gates has to say, for some populations or for all."""
     names = [population.name for population in gated.template.populations] if names is None else names
-    said = (_placement(name, gated) for name in names)
-    return tuple(finding for finding in said if finding)
+    return tuple(finding for name in names for finding in _said_of(name, gated))
 
 
 def _judged(gated: Gated, percent: Percent) -> Judged:
@@ -98,13 +98,28 @@ def _leaned_on(gated: Gated, name: str) -> list[str]:
     return [other for other in (population.parent, placed.of, *named(shape)) if other]
 
 
-def _placement(name: str, gated: Gated) -> Finding | None:
-    placed = gated.placed[name]
-    if placed.status not in _SAID:
-        return None
-    code, sentence = _SAID[placed.status]
-    gate = gated.template.population(name).gate
-    return Finding(code, f"{name}{sentence(placed, gate)}")
+def _said_of(name: str, gated: Gated) -> Iterator[Finding]:
+    """Yield how a gate was placed, then what is doubtful about it, then what it was placed on."""
+    placed, gate = gated.placed[name], gated.template.population(name).gate
+    if placed.status in _SAID:
+        code, sentence = _SAID[placed.status]
+        yield Finding(code, f"{name}{sentence(placed, gate)}")
+    for doubt in placed.doubts:
+        if doubt.kind in _DOUBTED:
+            yield Finding(_DOUBTED[doubt.kind], f"{name}: {doubt.sentence}")
+    if placed.across:
+        yield Finding(
+            "N-ACROSS", f"{name} was placed on its own events and those of {', '.join(placed.across)}"
+        )
+    if placed.off_axis:
+        told = f"{placed.off_axis:,} of {placed.off_axis + placed.n_of:,} events of {placed.of}"
+        yield Finding(
+            "N-OFF-AXIS", f"{name}: {told} lie at or below zero of a log axis and took no part in placing it"
+        )
+
+
+_DOUBTED = {"weak": "F-WEAK", "unsettled": "F-UNSETTLED"}
+"""Flags of a method's doubts; a bound that was reached is the status."""
 
 
 def _stored(shape: Shape | None) -> str:
@@ -113,6 +128,8 @@ def _stored(shape: Shape | None) -> str:
 
 def _stopped(placed: Placed, gate: Gate) -> str:
     """Return at which edge of which window a cut stopped, or the cut of an outline that has one."""
+    if bound := [doubt.sentence for doubt in placed.doubts if doubt.kind == "bound"]:
+        return f": {'; '.join(bound)}"
     low, high = gate.within or gate.settings["within"]
     cut = placed.shape.low[0] if isinstance(placed.shape, Rectangle) else _edge(placed.shape)
     side = "low" if cut <= low else "high"
@@ -141,7 +158,7 @@ def _shifted(placed: Placed) -> str:
     if not math.isfinite(placed.shift):
         return ""
     decades = f" ({placed.shift_decades:+.2f} decade)" if math.isfinite(placed.shift_decades) else ""
-    return f", {placed.shift:+.4g} axis units{decades} from the stored one"
+    return f", {placed.shift:+.4g} axis units{decades} from the stored one along {placed.along}"
 
 
 def _few(gated: Gated, measure: Measure) -> list[Finding]:

@@ -138,6 +138,18 @@ CODES: dict[str, str] = {
         "A gate stopped at the bound that the template sets for it. "
         "Look at the gate on the plot. A cut at the edge of its window usually wants to lie beyond: the dye drifted, or the window is for another panel."
     ),
+    "F-WEAK": (
+        "A gate was found, but the cells it parts lie less clearly apart than its method trusts. "
+        "Look at the gate on the plot. Failed staining, few cells and much background do this; accept the number only where you would have drawn the gate there."
+    ),
+    "F-UNSETTLED": (
+        "A fitted gate had not come to rest when its rounds were over. "
+        "Look at the gate on the plot; if it lies well, accept it."
+    ),
+    "F-BRIDGE": (
+        "The run's reference tube does not carry every stored coordinate of the template to this run. "
+        "Look at the reference tube's own page first; then at the gates of this one."
+    ),
     "F-SKIPPED": (
         "A gate on the way to a reported measure was skipped because its marker is absent. "
         "The measure is not quite what its name says, dead or other cells may be in it. Accept it knowingly, or bind the marker."
@@ -243,6 +255,14 @@ CODES: dict[str, str] = {
         "A marker sits on another detector than at the subject's other visits, or than in the rest of its run. "
         "Another dye or channel needs gates of its own. Accept the number only if the template was made for both."
     ),
+    "F-CONTROL": (
+        "A tube of the run that a gate looks at is missing, was acquired otherwise, or is flagged or refused itself. "
+        "Look at that tube first: mend its row or its file and run the same command again. Without it the gate falls back to its stored place."
+    ),
+    "F-FINGERPRINT": (
+        "A marker is on another detector, dye or voltage than the template's stored coordinates belong to. "
+        "Its stored gates are refused in this file; gates that were found in its own events stand. Make a template for these settings, or correct the fingerprint."
+    ),
     "F-DIFFER": (
         "A second reader found other values, names or compensation in this file; verify changes no verdict. "
         "One of the two is wrong. Do not use the file's number before it is known which; please report it with the file."
@@ -290,6 +310,26 @@ CODES: dict[str, str] = {
     "N-MOVED": (
         "A gate was found away from the stored one, within its bounds. "
         "The distance stands in populations.csv and on the plot."
+    ),
+    "N-BRIDGED": (
+        "Stored coordinates were carried to this run by its reference tube: the same cells, stained in every run. "
+        "The decades by which each marker moved stand in the sentence."
+    ),
+    "N-ACROSS": (
+        "A gate was placed on several tubes together, as the template asks, or on another subject's control. "
+        "Its number depends on the tubes that are named."
+    ),
+    "N-UNBRIDGED": (
+        "Nothing carries stored coordinates from one run to the next: the run has no reference tube, or the template no bridge. "
+        "What differs between runs then cannot be told from what differs between visits; stain one reference aliquot in every run."
+    ),
+    "N-TUBES": (
+        "The template places gates on control tubes of each run. "
+        "Where a run lacks one, its gates fall back to their stored places and their numbers are for review."
+    ),
+    "N-OFF-AXIS": (
+        "Some events lie at or below zero, where a log scale has no place, and took no part in placing a gate. "
+        "They are counted outside it. A logicle scale has a place for them."
     ),
     "N-RETRIED": (
         "The process that gated this file died once; the file was gated again, alone. "

@@ -112,6 +112,12 @@ class OutlineWords(OneKey):
     ellipse: EllipseWords | None = None
 
 
+Stored = Annotated[
+    Annotated[float, Tag("cut")] | Annotated[OutlineWords, Tag("outline")],
+    Discriminator(lambda written: "cut" if isinstance(written, (int, float)) else "outline"),
+]
+"""The position of a cut, or a shape."""
+
 Part = Annotated[
     Annotated[str, Tag("name")] | Annotated["FormWords", Tag("form")],
     Discriminator(lambda written: "name" if isinstance(written, str) else "form"),
@@ -148,7 +154,7 @@ def _settings(function: Callable[..., Any]) -> dict[str, Any]:
     hints, says = typing.get_type_hints(function, include_extras=True), _parameters(function)
     return {
         name: (
-            _listed(hints[name]),
+            OutlineWords if name == "outline" else _listed(hints[name]),
             Field(... if given.default is given.empty else given.default, description=says[name]),
         )
         for name, given in inspect.signature(function).parameters.items()
@@ -192,8 +198,11 @@ class Shared(Strict):
     least: Annotated[int, Field(ge=2)] = Field(
         200, description="Fewest events to place it on; below, the stored gate."
     )
+    tube: Literal["sample", "fmo", "reference"] = Field(
+        "sample", description="On which tube it is placed: its own, or the run's FMO or reference tube."
+    )
     across: Literal["sample", "subject", "run"] = Field(
-        "sample", description="On whose events it is placed; subject and run are not available yet."
+        "sample", description="Whose tubes of the run are pooled to place it; the result names them."
     )
 
 
@@ -205,15 +214,26 @@ class CutShared(Shared):
     stored: float | None = Field(None, description="The cut to fall back to; axis units.")
 
 
+class MixtureWords(Strict):
+    """Keep some kinds of cells of a model: the border lies where they and the others are equally likely."""
+
+    model: str = Field(description="Name of the model, under models.")
+    keep: Annotated[list[Name], Field(min_length=1)] = Field(
+        description="The kinds that the population holds."
+    )
+    odds: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="Probability of a kept kind along the border."
+    )
+    within: Pair | None = Field(None, description="A cut never leaves this window; axis units.")
+    stored: Stored | None = Field(None, description="The cut, or the outline, to fall back to; axis units.")
+
+
 class MethodWords(FormWords):
     """A shape, a combination, or a method that places one."""
 
-    strangers = MappingProxyType(
-        {
-            "anchored": _later("outlines that move with a reference are"),
-            "quadrant_share": _later("quadrants of a population are"),
-        }
-    )
+    strangers = MappingProxyType({"quadrant_share": _later("quadrants of a population are")})
+
+    mixture: MixtureWords | None = None
 
 
 def _gate_words() -> type[MethodWords]:
@@ -255,12 +275,64 @@ AnyScale = Annotated[
 ]
 
 
+class FingerprintWords(Strict):
+    """The dye, detector and voltage that stored coordinates belong to."""
+
+    detector: Name | None = Field(None, description="$PnN of the detector.")
+    dye: Name | None = Field(None, description="The dye, for the reader.")
+    voltage: Annotated[float, Field(gt=0)] | None = Field(None, description="$PnV of the detector.")
+
+
 class MarkerWords(Strict):
     """How a file may call a marker."""
 
     aliases: list[Name] = Field(default_factory=list)
     optional: bool = Field(
         False, description="If no detector carries it, its gates are skipped and the result says so."
+    )
+    fingerprint: FingerprintWords | None = Field(
+        None, description="What its stored coordinates belong to; another one is flagged."
+    )
+
+
+Positions = Annotated[tuple[float, ...], Lenient, Field(min_length=1, max_length=3)]
+
+
+class KindWords(Strict):
+    """One kind of cells: where it lies and how far it spreads."""
+
+    at: Positions = Field(description="Its middle on each axis of the model; axis units.")
+    spread: Positions = Field(description="Its standard deviation on each axis; axis units.")
+    steady: bool = Field(
+        True, description="Whether treatment leaves it where it is: steady kinds say how dyes moved."
+    )
+
+
+class ModelWords(Strict):
+    """The kinds of cells in a population, fitted once per file."""
+
+    of: str = Field(description="The population.")
+    markers: Annotated[list[Name], Field(min_length=1, max_length=3)] = Field(
+        description="Axes of the model."
+    )
+    kinds: Annotated[dict[Name, KindWords], Field(min_length=2)]
+    guide: Annotated[float, Field(ge=0)] = Field(
+        0.3, description="How much the written kinds count, beside the events of each."
+    )
+    follow: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="How far all kinds together may lie from where they are written; axis units."
+    )
+    least: Annotated[int, Field(ge=2)] = Field(200, description="Fewest events to fit; below, stored gates.")
+
+
+class BridgeWords(Strict):
+    """Where the reference tube lay when the template was made: stored coordinates move with it."""
+
+    drift: Annotated[float, Field(gt=0)] = Field(
+        0.1, description="The most that a landmark may move; axis units."
+    )
+    landmarks: dict[str, dict[str, list[float]]] = Field(
+        description="By population, then marker: positions of the quantiles 0.02 0.1 0.25 0.5 0.75 0.9 0.97 0.99."
     )
 
 
@@ -304,6 +376,16 @@ class ScalingWords(Strict):
     log_on_floats: Literal["refuse", "ignore", "apply"] = "refuse"
 
 
+class HistoryWords(Strict):
+    """How one version of a template came out of the one before."""
+
+    version: Annotated[int, Field(ge=1)]
+    reason: Name = Field(description="Why it was changed.")
+    before: str | None = Field(None, description="SHA-256 of the version before.")
+    on: list[str] = Field(default_factory=list, description="The samples that it was changed on.")
+    moved: dict[str, str] = Field(default_factory=dict, description="What moved, by gate, in words.")
+
+
 class TemplateWords(Strict):
     """A stored gating template."""
 
@@ -316,6 +398,8 @@ class TemplateWords(Strict):
 
     template: Literal[1] = Field(description="Version of the format.")
     name: Name
+    version: Annotated[int, Field(ge=1)] = Field(1, description="Of this template, counted by those who change it.")
+    history: list[HistoryWords] = Field(default_factory=list)
     markers: dict[str, MarkerWords]
     compensation: Name = Field(description="file, none, or the path of a table relative to the template.")
     scales: dict[str, AnyScale] = Field(default_factory=dict)
@@ -323,8 +407,15 @@ class TemplateWords(Strict):
     report: ReportWords
     limits: dict[str, LimitWords] = Field(default_factory=dict)
     scaling: ScalingWords = ScalingWords()
-
-    strangers = MappingProxyType({"shifts": _later("gates shifted by stated decades are")})
+    models: dict[Name, ModelWords] = Field(default_factory=dict)
+    bridge: BridgeWords | None = None
+    shifts: list[Annotated[float, Field(gt=0, le=1)]] = Field(
+        default_factory=lambda: [0.1, 0.2],
+        description="Decades by which gates are shifted to see what the percent owes them.",
+    )
+    draws: Annotated[int, Field(ge=0)] = Field(
+        50, description="Bootstrap draws that every gate is placed on again."
+    )
 
 
 def schema() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tregflow.gates.kinds import Model
 from tregflow.gates.shapes import Interval, Shape, named
 
 ROOT = "root"
@@ -19,6 +20,10 @@ UNSCALED = re.compile(r"(FSC|SSC)(-[AHW])?|Time|Width", re.IGNORECASE)
 
 Keep = Literal["above", "below"]
 Role = Literal["primary", "secondary"]
+Whose = Literal["sample", "fmo", "reference"]
+Across = Literal["sample", "subject", "run"]
+REFERENCE = "reference"
+"""The control aliquot that is stained in every run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,12 @@ class Gate:
         Population on whose events the gate is placed; empty for the parent.
     least : int
         Fewest events to place it on.
+    tube : str
+        Whose events: the ``sample``'s own, or those of the run's ``fmo`` or ``reference`` tube.
+    across : str
+        Whose events are pooled: of the ``sample`` alone, of the ``subject``'s tubes of the run, of the ``run``'s.
+    model : str
+        Name of the model whose kinds the gate parts; empty for other methods.
     """
 
     method: str = ""
@@ -50,6 +61,9 @@ class Gate:
     within: tuple[float, float] | None = None
     of: str = ""
     least: int = 0
+    tube: Whose = "sample"
+    across: Across = "sample"
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,53 @@ class Population:
     def leans_on(self) -> tuple[str, ...]:
         """The populations, and the root, that its members depend on directly."""
         return tuple(name for name in (self.parent, self.gate.of, *named(self.gate.stored)) if name)
+
+    @property
+    def control(self) -> str:
+        """The control tube that its gate is placed on, such as ``fmo:FOXP3``; empty for the sample's own."""
+        if self.gate.tube == "fmo":
+            return f"fmo:{self.markers[0]}"
+        return REFERENCE if self.gate.tube == REFERENCE else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """The kinds of cells in a population: fitted once per file, for every gate that parts them.
+
+    Parameters
+    ----------
+    name : str
+    of : str
+        The population.
+    markers : tuple of str
+        Axes of the model, one to three.
+    model : Model
+        The kinds.
+    least : int
+        Fewest events to fit it to.
+    """
+
+    name: str
+    of: str
+    markers: tuple[str, ...]
+    model: Model
+    least: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """Where the run's reference tube lay when the template was made.
+
+    Parameters
+    ----------
+    landmarks : mapping of str to mapping of str to tuple of float
+        By population, then by marker: the positions of `tregflow.bridge.QUANTILES`, axis units.
+    drift : float
+        The most that a landmark may move, axis units.
+    """
+
+    landmarks: Mapping[str, Mapping[str, tuple[float, ...]]]
+    drift: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,12 @@ from typing import Any, cast
 import numpy as np
 
 from tregflow import __version__
-from tregflow.binding import Marker
-from tregflow.errors import FileError, Finding, OutputError, TregflowError, nearest, refuse
+from tregflow.controls import Around, around, lend, looks_around, parts_of_run
+from tregflow.errors import FileError, Finding, OutputError, TregflowError, refuse
 from tregflow.gating import Gated, gate
-from tregflow.identity import naming, plain, stated
-from tregflow.io.fcs import read_fcs, scan_fcs
-from tregflow.io.files import sha256, write_whole
+from tregflow.identity import naming, stated
+from tregflow.io.fcs import scan_fcs
+from tregflow.io.files import write_whole
 from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, digest, done, parts_of, storable
 from tregflow.privacy import told_fault
@@ -25,6 +25,7 @@ from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.transforms import Identity, Transform
+from tregflow.tubes import Beside, acquired, bind_control, content, read_tube, stamp
 from tregflow.twins import data_sha256
 from tregflow.view import Bound
 
@@ -57,6 +58,8 @@ class Job:
         it published none.
     between : tuple of Finding
         Flags that only show when files are held against each other: for the page, not for the outcome.
+    others : tuple of Beside
+        Tubes of its run that the template's gates may look at.
     """
 
     tube: Tube
@@ -67,6 +70,7 @@ class Job:
     accept_changed: bool = False
     published: str = ""
     between: tuple[Finding, ...] = ()
+    others: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +87,15 @@ class Ended:
         Whether an earlier outcome still holds.
     names : mapping of str to str
         Keywords that name file, tube and specimen. They may name a person: compared in memory, kept nowhere.
+    leans_on : mapping of str to str
+        Other samples that its gates look at, with what each is to it.
     """
 
     outcome: Outcome
     why: tuple[str, ...] = field(default=())
     kept: bool = False
     names: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    leans_on: Mapping[str, str] = field(default_factory=dict)
 
 
 def gate_file(job: Job) -> Ended:
@@ -135,9 +142,10 @@ def draw_again(job: Job) -> Ended:
     outcome = job.folder.outcome(job.tube.sample) or Outcome(job.tube.sample, "done", {}, _named(job))
     page = None
     with suppress(FileError):
-        if _content(job.path) == outcome.file.sha256:
+        found = _around(job)
+        if _parts(job, found) == dict(outcome.parts):
             bound = job.template.bind(_read(job), job.tube.channels)
-            page = _page(job, gate(bound, job.template))
+            page = _page(job, _placed(job, found, bound))
     job.folder.draw(job.tube.sample, page)
     return Ended(outcome, kept=True)
 
@@ -145,7 +153,7 @@ def draw_again(job: Job) -> Ended:
 def plan(job: Job) -> Ended:
     """Say what `gate_file` would do, and do nothing: keep, gate and why, or refuse."""
     try:
-        parts = _parts(job)
+        parts = _parts(job, _around(job))
         old = _earlier(job, parts)
     except TregflowError as error:
         return Ended(_passing(job, error))
@@ -155,19 +163,30 @@ def plan(job: Job) -> Ended:
 
 
 def _ended(job: Job) -> Ended:
-    before, parts = _stamp(job.path), _parts(job)
+    before, found = stamp(job.path), _around(job)
+    parts = _parts(job, found)
     old = _earlier(job, parts)
     if old and _holds(job, old, parts):
-        return Ended(old, kept=True, names=_names(job))
+        return Ended(old, kept=True, names=_names(job), leans_on=found.samples)
     why = tuple(_why(job, old, parts)) if old else ()
-    outcome, page, names = _gated(job, parts)
-    if _stamp(job.path) != before:
+    outcome, page, names = _gated(job, parts, found)
+    if stamp(job.path) != before:
         raise refuse("E-CHANGED", "the file changed while it was being read; is it still being written?")
+    if not _run_parts(job, found).items() <= parts.items():
+        raise refuse(
+            "E-CHANGED",
+            "a tube that its gates look at changed while it was being read; is it still being written?",
+        )
     job.folder.draw(job.tube.sample, None)  # a run that is killed here leaves no page of other gates
     job.folder.keep(outcome)
     job.folder.draw(job.tube.sample, page)
     job.folder.forgive(job.tube.sample)
-    return Ended(outcome, why, names=names)
+    return Ended(outcome, why, names=names, leans_on=found.samples)
+
+
+def _around(job: Job) -> Around:
+    """Return what of its run the tube's gates look at."""
+    return around(Beside(job.tube, job.path), job.others, job.template) if job.tube.is_gated else Around()
 
 
 def _names(job: Job) -> dict[str, str]:
@@ -186,7 +205,7 @@ def _earlier(job: Job, parts: Mapping[str, str]) -> Outcome | None:
     return job.folder.outcome(job.tube.sample)
 
 
-def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None, dict[str, str]]:
+def _gated(job: Job, parts: Mapping[str, str], found: Around) -> tuple[Outcome, bytes | None, dict[str, str]]:
     evidence = replace(_named(job), sha256=parts["file"])
     try:
         sample = _read(job)
@@ -194,7 +213,7 @@ def _gated(job: Job, parts: Mapping[str, str]) -> tuple[Outcome, bytes | None, d
         if not job.tube.is_gated:
             return _control(job, parts, evidence, sample), None, naming(sample.keywords)
         bound = job.template.bind(sample, job.tube.channels)
-        return *_counted(job, parts, _bound_evidence(evidence, bound), bound), naming(sample.keywords)
+        return *_counted(job, parts, found, _bound_evidence(evidence, bound), bound), naming(sample.keywords)
     except TregflowError as error:
         if error.code in TRANSIENT:
             raise
@@ -207,55 +226,24 @@ def _control(job: Job, parts: Mapping[str, str], evidence: Evidence, sample: Sam
     return Outcome(job.tube.sample, "control", parts, evidence, (*sample.findings, *said))
 
 
-def bind_control(
-    template: Template, sample: Sample, named: Mapping[str, str]
-) -> tuple[Bound | None, tuple[Finding, ...]]:
-    """Bind what a control tube has of a template's markers; it need not have them all.
-
-    Parameters
-    ----------
-    template : Template
-        The stored hierarchy.
-    sample : Sample
-        The file.
-    named : mapping of str to str
-        Channels that the sheet names outright, by marker.
-
-    Returns
-    -------
-    bound : Bound or None
-        None where a marker cannot be told from another.
-    findings : tuple of Finding
-        ``N-CONTROL`` where markers are not bound.
-
-    Raises
-    ------
-    FileError
-        What is wrong with the file itself: ``E-SPILL``, ``E-SCALING``.
-    """
-    declared = {marker.name: marker for marker in template.markers}
-    markers = tuple(replace(declared.get(name, Marker(name)), optional=True) for name in template.scales)
-    try:
-        bound = replace(template, markers=markers).bind(sample, named)
-    except FileError as error:
-        if {finding.code for finding in error.findings} != {"E-MARKER"}:
-            raise
-        return None, (
-            Finding("N-CONTROL", f"not bound: {'; '.join(one.sentence for one in error.findings)}"),
-        )
-    missing = [marker.name for marker in markers if marker.name not in bound.channels
-               and not declared.get(marker.name, marker).optional]  # fmt: skip
-    told = f"this control does not have every marker of the template: {', '.join(missing)} not bound"
-    return bound, (*bound.findings, *([Finding("N-CONTROL", told)] if missing else []))
-
-
 def _counted(
-    job: Job, parts: Mapping[str, str], evidence: Evidence, bound: Bound
+    job: Job, parts: Mapping[str, str], found: Around, evidence: Evidence, bound: Bound
 ) -> tuple[Outcome, bytes | None]:
     if not len(bound.sample):
         raise FileError(EMPTY)
-    gated = gate(bound, job.template)
+    gated = _placed(job, found, bound)
     return done(job.tube.sample, parts, evidence, gated), _page(job, gated)
+
+
+def _placed(job: Job, found: Around, bound: Bound) -> Gated:
+    """Gate a bound file, with what of its run the template's gates look at."""
+    if not looks_around(job.template):
+        return gate(bound, job.template)
+    lent = lend(bound, found, job.template)
+    noted = replace(bound, findings=(*bound.findings, *lent.findings))
+    return gate(
+        noted, job.template, references=lent.references, absent=lent.absent, companions=lent.companions
+    )
 
 
 def _page(job: Job, gated: Gated) -> bytes | None:
@@ -268,21 +256,10 @@ def _page(job: Job, gated: Gated) -> bytes | None:
 
 
 def _read(job: Job) -> Sample:
-    scaling = job.template.scaling
-    return read_fcs(job.path, gain=scaling.gain or "apply", log_on_floats=scaling.log_on_floats == "apply",
-                    data_set=job.tube.data_set)  # fmt: skip
+    return read_tube(job.path, job.tube, job.template)
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Return what changes when a file does: size, times and place on the disk; nothing where there is none."""
-    try:
-        status = path.stat()
-    except OSError:
-        return ()
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-
-
-def _parts(job: Job) -> dict[str, str]:
+def _parts(job: Job, found: Around) -> dict[str, str]:
     """Return the hash of everything that could change the outcome, by what it is."""
     tube = job.tube
     row = {
@@ -291,61 +268,16 @@ def _parts(job: Job) -> dict[str, str]:
         "data set": tube.data_set,
         "channels": sorted(tube.channels.items()),
     }
-    return {"file": _content(job.path), **{f"row: {name}": _hash(value) for name, value in row.items()},
-            "numpy": np.__version__, "tregflow": __version__, **parts_of(job.template)}  # fmt: skip
+    return {"file": content(job.path), **{f"row: {name}": _hash(value) for name, value in row.items()},
+            "numpy": np.__version__, "tregflow": __version__, **parts_of(job.template), **_run_parts(job, found)}  # fmt: skip
+
+
+def _run_parts(job: Job, found: Around) -> dict[str, str]:
+    return parts_of_run(found, accept_changed=job.accept_changed)
 
 
 def _hash(value: object) -> str:
     return hashlib.sha256(repr(value).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _content(path: Path) -> str:
-    """Return the SHA-256 of a file that can be read to its end."""
-    refuse_absent(path)
-    try:
-        return sha256(path)
-    except OSError as error:
-        raise _locked(error) from None
-
-
-def refuse_absent(path: Path) -> None:
-    """Refuse what is no file.
-
-    Parameters
-    ----------
-    path : Path
-        What a row names.
-
-    Raises
-    ------
-    FileError
-        ``E-MISSING``, ``E-UNREADABLE``.
-    """
-    try:
-        is_there, is_file = path.exists(), path.is_file()
-    except OSError as error:
-        raise _locked(error) from None
-    if not is_there:
-        raise refuse(
-            "E-MISSING", f"there is no such file in {_folder(path)}{nearest(path.name, _beside(path))}"
-        )
-    if not is_file:
-        raise refuse("E-UNREADABLE", "is a folder, a device or a pipe; name the FCS file itself")
-
-
-def _locked(error: OSError) -> FileError:
-    return refuse("E-UNREADABLE", f"the system did not let the file be read: {error.strerror}")
-
-
-def _folder(path: Path) -> str:
-    return storable("the working folder" if path.parent == Path() else str(path.parent))
-
-
-def _beside(path: Path) -> list[str]:
-    try:
-        return sorted(storable(other.name) for other in path.parent.iterdir())
-    except OSError:
-        return []
 
 
 def _holds(job: Job, old: Outcome, parts: Mapping[str, str]) -> bool:
@@ -370,8 +302,7 @@ def _named(job: Job) -> Evidence:
 
 def _with_events(evidence: Evidence, sample: Sample) -> Evidence:
     said = stated(sample.keywords, sample.channels)
-    acquired = plain(" ".join(sample.keywords.get(key, "") for key in ("$DATE", "$CYTSN")))
-    return replace(evidence, events=len(sample), data_sha256=data_sha256(sample), acquired=acquired, date=said.date,
+    return replace(evidence, events=len(sample), data_sha256=data_sha256(sample), acquired=acquired(sample.keywords), date=said.date,
                    cytometer=said.cytometer, serial=said.serial, voltages=said.voltages, gains=said.gains)  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from tregflow.gating import Gated, Placed
 from tregflow.populations import count
 from tregflow.template import Template
 
-SCHEMA = 2
+SCHEMA = 3
 MARK = "between files "
 """How the mark of a page begins that says what shows between files."""
 
@@ -199,7 +199,7 @@ def parts_of(template: Template) -> dict[str, str]:
     """
     content = template.content
     parts = {f"template: {name}": _hash(content.get(name)) for name in
-             ("markers", "compensation", "scales", "report", "limits", "scaling")}  # fmt: skip
+             ("markers", "compensation", "scales", "report", "limits", "scaling", "models", "bridge", "shifts", "draws")}  # fmt: skip
     parts |= {f"template: gate {gate['name']}": _hash(gate) for gate in content["populations"]}
     parts[REST] = template.hash
     return parts
@@ -231,8 +231,10 @@ def _canonical(value: Any, indent: int | None = None) -> bytes:
 
 def _gate(placed: Placed) -> dict[str, Any]:
     return {"shape": placed.shape.to_mapping() if placed.shape else None, "status": placed.status, "shift": placed.shift,
-            "shift_decades": placed.shift_decades, "of": placed.of, "n_of": placed.n_of,
-            "evidence": dict(placed.evidence), "reason": placed.reason}  # fmt: skip
+            "shift_decades": placed.shift_decades, "along": placed.along, "of": placed.of, "n_of": placed.n_of,
+            "off_axis": placed.off_axis, "tube": placed.tube, "across": list(placed.across),
+            "evidence": dict(placed.evidence), "doubts": [asdict(doubt) for doubt in placed.doubts],
+            "reason": placed.reason}  # fmt: skip
 
 
 def _measure(judged: Judged) -> dict[str, Any]:

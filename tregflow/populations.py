@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+
 from tregflow.gating import Gated
+from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Measure, Population
 
 Z95 = 1.959963984540054
@@ -174,3 +176,38 @@ def _percent(gated: Gated, measure: Measure) -> Percent:
     return Percent(
         measure, numerator, denominator, _share(numerator, denominator), *wilson(numerator, denominator)
     )
+
+
+def negatives(values: Values) -> tuple[float, float]:
+    """Return the lower mode of some values and the robust SD of its lower side, where no positives are.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_events,)
+        Linear units, in which negatives lie closest together.
+
+    Returns
+    -------
+    mode, spread : float
+        Linear units; NaN of fewer than two values.
+
+    Notes
+    -----
+    The mode is that of half samples (Robertson and Cryer 1974): the shortest stretch that holds half of
+    the values, and of those half again. The spread is 1.4826 times the median distance of the values
+    below it.
+    """
+    ordered = np.sort(values)
+    if len(ordered) < 2:
+        return math.nan, math.nan
+    mode = _mode(ordered)
+    below = ordered[ordered < mode]
+    return mode, float(1.4826 * np.median(mode - below)) if len(below) else 0.0
+
+
+def _mode(ordered: Values) -> float:
+    while len(ordered) > 2:
+        half = (len(ordered) + 1) // 2
+        first = int(np.argmin(ordered[half - 1 :] - ordered[: len(ordered) - half + 1]))
+        ordered = ordered[first : first + half]
+    return float(ordered.mean())

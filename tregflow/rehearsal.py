@@ -7,17 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from tregflow.controls import around, control_name, looks_around, neighbours, runs_of
 from tregflow.errors import Finding, TregflowError
 from tregflow.identity import Doubt, Stated, doubts, stated
+from tregflow.identity.stated import listed
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import located
-from tregflow.job import EMPTY, bind_control, refuse_absent
+from tregflow.job import EMPTY
 from tregflow.outcome import storable
 from tregflow.sample import Sample
 from tregflow.study import Tube
 from tregflow.template import Template
+from tregflow.tubes import Beside, bind_control, refuse_absent
 from tregflow.twins import data_sha256, twins
 from tregflow.view import Bound
+
+NOWHERE = "files without a run"
 
 NAMED = 8
 """Subjects that one sentence names."""
@@ -71,13 +76,14 @@ def rehearse(template: Template, tubes: Sequence[Tube], root: Path) -> Rehearsed
     files = {tube.sample: storable(located(root, tube.file).name) for tube in tubes}
     twice = twins({name: one.data_sha256 for name, one in seen.items() if one.data_sha256}, files)
     doubted = doubts(tubes, {name: one.stated for name, one in seen.items() if one.stated})
-    lost = _incomparable(tubes)
-    said = {name: (*one.said, *(doubt.finding for doubt in doubted.get(name, ())),
+    lost, beside = _incomparable(tubes), _beside(template, tubes, root)
+    said = {name: (*one.said, *(doubt.finding for doubt in doubted.get(name, ())), *beside.get(name, ()),
                    *(each[name] for each in (twice, lost) if name in each))
             for name, one in seen.items()}  # fmt: skip
     channels = {name: one.channels for name, one in seen.items() if one.channels}
     values = {name: told for name, one in seen.items() if (told := _values(one, doubted.get(name, ())))}
-    return Rehearsed((*_wide_windows(template), *_single_visits(tubes)), said, channels, values)
+    general = (*_wide_windows(template), *_single_visits(tubes), *_asked_of_runs(template, tubes, root))
+    return Rehearsed(general, said, channels, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,33 @@ def _too_few(template: Template, tube: Tube, sample: Sample) -> tuple[Finding, .
     return (
         Finding(code, f"the file has {len(sample):,} events in all; {template.primary.of} needs {least:,}"),
     )
+
+
+def _beside(template: Template, tubes: Sequence[Tube], root: Path) -> dict[str, tuple[Finding, ...]]:
+    """Return what there is to say of the tubes that each gated tube's gates look at, as far as headers tell."""
+    near = neighbours(tubes, root, template, {})
+    said = {}
+    for tube in tubes:
+        if tube.is_gated and looks_around(template):
+            found = around(Beside(tube, located(root, tube.file)), near.get(tube.sample, ()), template)
+            lacking = [Finding("F-CONTROL", f"{why}; the gates on {name} fall back to their stored places")
+                       for name, why in found.absent.items() if any(one.control == name for one in template.populations)]  # fmt: skip
+            said[tube.sample] = (*found.findings, *lacking)
+    return said
+
+
+def _asked_of_runs(template: Template, tubes: Sequence[Tube], root: Path) -> tuple[Finding, ...]:
+    """Say which control tubes the template asks for, and which runs have none of them in the sheet."""
+    if not template.controls:
+        return ()
+    run_of = runs_of(tubes, root)
+    runs = {run_of[tube.sample] or NOWHERE for tube in tubes if tube.tube == "full"}
+    told = []
+    for name in sorted(template.controls):
+        having = {run_of[tube.sample] for tube in tubes if control_name(tube, template) == name}
+        lacking = sorted(runs - having)
+        told.append(f"{name} (not in {listed(lacking)})" if lacking else f"{name} (in every run)")
+    return (Finding("N-TUBES", f"gates look at these tubes of each run: {', '.join(told)}", template.name),)
 
 
 def _incomparable(tubes: Sequence[Tube]) -> dict[str, Finding]:

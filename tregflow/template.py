@@ -16,12 +16,26 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tregflow import binding
+from tregflow import binding, fingerprint
 from tregflow.binding import Marker
 from tregflow.compensation import Compensation, uncovered
 from tregflow.compensation import match as match_spillover
 from tregflow.errors import Finding, refuse
-from tregflow.hierarchy import ROOT, UNSCALED, Gate, Limit, Measure, Population, Scaling, counted, path
+from tregflow.hierarchy import (
+    REFERENCE,
+    ROOT,
+    UNSCALED,
+    Across,
+    Bridge,
+    Gate,
+    Kinds,
+    Limit,
+    Measure,
+    Population,
+    Scaling,
+    counted,
+    path,
+)
 from tregflow.sample import Channel, Sample, Spillover
 from tregflow.transforms import Identity, Transform
 from tregflow.view import Bound
@@ -58,6 +72,14 @@ class Template:
         Where files leave scaling open.
     content : mapping
         The document as it was written, for the record.
+    models : tuple of Kinds
+        The kinds of cells that mixture gates part.
+    bridge : Bridge or None
+        Where the reference tube lay when the template was made.
+    shifts : tuple of float
+        Decades by which gates are shifted to see what the percent owes them.
+    draws : int
+        Bootstrap draws.
     """
 
     name: str
@@ -70,6 +92,10 @@ class Template:
     limits: Mapping[str, Limit]
     scaling: Scaling
     content: Mapping[str, Any] = field(repr=False)
+    models: tuple[Kinds, ...] = ()
+    bridge: Bridge | None = None
+    shifts: tuple[float, ...] = ()
+    draws: int = 0
 
     @classmethod
     def from_document(cls, document: Document) -> Template:
@@ -111,6 +137,10 @@ class Template:
             said.limits,
             scaling,
             content,
+            said.models,
+            said.bridge,
+            tuple(words.shifts),
+            words.draws,
         )
 
     @classmethod
@@ -138,6 +168,18 @@ class Template:
     def primary(self) -> Measure:
         """The one measure that the endpoint is about."""
         return self.measures[0]
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The control tubes of the run that gates, or the bridge, look at: ``fmo:FOXP3``, ``reference``."""
+        asked = {population.control for population in self.populations} - {""}
+        return frozenset(asked | ({REFERENCE} if self.bridge else set()))
+
+    @property
+    def across(self) -> Across:
+        """Whose tubes are pooled for some gate: the widest of ``sample``, ``subject`` and ``run``."""
+        asked = {population.gate.across for population in self.populations}
+        return "run" if "run" in asked else "subject" if "subject" in asked else "sample"
 
     def population(self, name: str) -> Population:
         """Return a population by name."""
@@ -181,7 +223,9 @@ class Template:
         mixed = self._mixed(sample, channels, compensation) if compensation else ()
         mixed = (*mixed, *_rewritten(sample)) if compensating else mixed
         scales = {name: self.scales[name] for name in channels}
-        return Bound(sample, channels, scales, compensation, (*found, *scaled, *mixed))
+        strange = fingerprint.strangers(self.markers, sample, channels)
+        said = (*found, *scaled, *mixed, *fingerprint.findings_of(strange))
+        return Bound(sample, channels, scales, compensation, said, strange)
 
     def _mixed(
         self, sample: Sample, channels: Mapping[str, int], compensation: Compensation

@@ -8,7 +8,7 @@ asked for, and then only in these rows: a population costs what its parent's sur
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -44,6 +44,8 @@ class Bound:
         How raw detectors become compensated; None where values are used as they are.
     findings : tuple of Finding
         What binding had to say.
+    strange : mapping of str to str
+        Markers on another detector, dye or voltage than the template's stored coordinates belong to, and why.
     """
 
     sample: Sample
@@ -51,6 +53,11 @@ class Bound:
     scales: Mapping[str, Transform]
     compensation: Compensation | None = None
     findings: tuple[Finding, ...] = ()
+    strange: Mapping[str, str] = field(default_factory=dict)
+
+    def scaled(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's values in axis units; shape (n_rows,)."""
+        return self.scales[marker](self.linear(marker, rows))
 
     def view(self, markers: tuple[str, ...], rows: Rows, members: Mapping[str, Rows] = NO_MEMBERS) -> View:
         """Return some rows under some markers."""
@@ -119,6 +126,57 @@ class Bound:
 
 
 @dataclass(frozen=True, eq=False)
+class Held(Bound):
+    """A bound sample whose columns were computed beforehand, for whoever looks at them many times.
+
+    Parameters
+    ----------
+    columns : mapping of str to (ndarray, ndarray)
+        Linear and axis values by marker, each shape (n_events,).
+    stated_lengths : mapping of str to float
+        `Bound.lengths` of the file.
+    """
+
+    columns: Mapping[str, tuple[Values, Values]] = field(default_factory=dict)
+    stated_lengths: Mapping[str, float] = field(default_factory=dict)
+
+    def linear(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's compensated linear values; shape (n_rows,)."""
+        return self.columns[marker][0].take(rows)
+
+    def scaled(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's values in axis units; shape (n_rows,)."""
+        return self.columns[marker][1].take(rows)
+
+    def unit(self, marker: str) -> float:
+        """Return the length of a marker's axis."""
+        return self.stated_lengths.get(marker, 1.0)
+
+
+def held(bound: Bound, markers: Iterable[str]) -> Held:
+    """Return a bound sample with the columns of some markers computed for all events.
+
+    Parameters
+    ----------
+    bound : Bound
+        The file.
+    markers : iterable of str
+        Markers that it has.
+
+    Returns
+    -------
+    Held
+    """
+    rows = np.arange(len(bound.sample))
+    columns = {}
+    for marker in markers:
+        linear = bound.linear(marker, rows)
+        columns[marker] = (linear, bound.scales[marker](linear))
+    return Held(bound.sample, bound.channels, bound.scales, bound.compensation, bound.findings,
+                bound.strange, columns, bound.lengths)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """Some rows of a bound sample, under the markers of one population.
 
@@ -156,7 +214,7 @@ class View:
 
     def points(self) -> Values:
         """Return the events in axis units; shape (n_rows, n_axes)."""
-        columns = [self.scale(axis)(self.linear(axis)) for axis in range(len(self.markers))]
+        columns = [self.bound.scaled(marker, self.rows) for marker in self.markers]
         return np.column_stack(columns) if columns else np.empty((len(self), 0))
 
     def belongs(self, population: str) -> Mask:

@@ -1,7 +1,9 @@
 """Gates: shapes that contain events, and methods that place shapes.
 
 A method is one function and one line here. `CUTS` place an edge on one axis; `CLOUDS` place an
-outline on two. Fixed shapes need no method: a template writes them as they are.
+outline on two; `CARRIED` move a stored outline with a reference. Fixed shapes need no method: a
+template writes them as they are. A `mixture` looks at no events of its own: it parts the kinds that a
+model of the template found.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cache
 
-from tregflow.gates import clouds, cuts
+from tregflow.gates import anchors, clouds, cuts
 from tregflow.gates.method import Found
 
 CUTS: Mapping[str, Callable[..., Found]] = {
@@ -23,7 +25,10 @@ CLOUDS: Mapping[str, Callable[..., Found]] = {
     "singlet_band": clouds.singlet_band,
     "cluster": clouds.cluster,
 }
-METHODS: Mapping[str, Callable[..., Found]] = {**CUTS, **CLOUDS}
+CARRIED: Mapping[str, Callable[..., Found]] = {
+    "anchored": anchors.anchored,
+}
+METHODS: Mapping[str, Callable[..., Found]] = {**CUTS, **CLOUDS, **CARRIED}
 
 
 def is_cut(method: str) -> bool:
@@ -32,6 +37,6 @@ def is_cut(method: str) -> bool:
 
 
 @cache
-def takes_window(method: str) -> bool:
-    """Whether a method looks at the window itself."""
-    return "within" in inspect.signature(METHODS[method]).parameters
+def takes(method: str, setting: str) -> bool:
+    """Whether a method is told something: the window, the scales of its axes …"""
+    return setting in inspect.signature(METHODS[method]).parameters

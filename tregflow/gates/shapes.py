@@ -27,6 +27,9 @@ never decide an event."""
 
 Point = tuple[float, ...]
 
+OPEN = (-0.2, 1.1)
+"""Axis lengths beyond which a corner only says that the outline is open on that side."""
+
 
 class Shape(Protocol):
     """A region of one population's axes."""
@@ -296,6 +299,30 @@ class Everything:
     def to_mapping(self) -> dict[str, Any]:
         """Return the shape as outcomes write it."""
         return {"everything": {}}
+
+
+def bounds(shape: Shape, axis: int, unit: float = 1.0) -> tuple[float, float]:
+    """Return the lowest and the highest edge of a shape on an axis; infinite where it is open.
+
+    Parameters
+    ----------
+    shape : Shape
+        Axis units.
+    axis : int
+        Counted from 0.
+    unit : float
+        Length of the axis: a corner beyond it, or below zero by a fifth of it, stands for an open side.
+    """
+    if isinstance(shape, Interval):
+        low, high = shape.low, shape.high
+    elif isinstance(shape, Rectangle):
+        low, high = shape.low[axis], shape.high[axis]
+    elif isinstance(shape, Polygon):
+        places = [vertex[axis] for vertex in shape.vertices]
+        low, high = min(places), max(places)
+    else:
+        return -math.inf, math.inf
+    return (low if low > OPEN[0] * unit else -math.inf), (high if high < OPEN[1] * unit else math.inf)
 
 
 def named(shape: Shape | None) -> tuple[str, ...]:

@@ -24,12 +24,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from tregflow.identity.acquisition import misdated, unlike_controls, unlike_run, unlike_visits
+from tregflow.identity.acquisition import how_unlike, misdated, unlike_controls, unlike_run, unlike_visits
 from tregflow.identity.names import misnamed
 from tregflow.identity.stated import NAMING, Doubt, Stated, acquired_on, naming, plain, stated
 from tregflow.study import Tube
 
-__all__ = ["NAMING", "Doubt", "Stated", "acquired_on", "doubts", "naming", "plain", "stated"]
+__all__ = ["NAMING", "Doubt", "Stated", "acquired_on", "doubts", "how_unlike", "naming", "plain", "stated"]
 
 
 def doubts(tubes: Sequence[Tube], said: Mapping[str, Stated]) -> dict[str, tuple[Doubt, ...]]:

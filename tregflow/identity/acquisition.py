@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tregflow.binding import bare
 from tregflow.errors import Finding
+from tregflow.fingerprint import is_tuning
 from tregflow.hierarchy import UNSCALED
 from tregflow.identity.stated import NAMED, Doubt, Read, Stated, listed
 from tregflow.privacy import shown
-
-TUNING = 0.02
-"""Share of its voltage by which a detector is tuned from day to day: about 0.06 decade of a multiplier's gain."""
 
 SHOWN = 3
 """Detectors that one sentence names."""
@@ -109,6 +107,24 @@ def unlike_controls(read: Sequence[Read]) -> Iterator[tuple[str, Doubt]]:
                     yield from _unlike(tube.sample, code, f"{otherwise} full tubes of its run,", ways)
 
 
+def how_unlike(own: Stated, other: Stated) -> str:
+    """Return why what was seen in another tube does not hold for this one: how it was acquired otherwise.
+
+    Parameters
+    ----------
+    own, other : Stated
+        What the two files say of themselves, each with the channels of its markers.
+
+    Returns
+    -------
+    str
+        Of cytometer, detectors, voltages and gains the first that differs, in words; empty where they agree
+        as far as both are stated, and where voltages differ by no more than detectors are tuned.
+    """
+    ways = (compared(own, other) for code, compared in COMPARED.items() if code != "N-VOLTAGE")
+    return next(filter(None, ways), "")
+
+
 def _unlike(
     sample: str, code: str, otherwise: str, unlike: Iterable[tuple[str, str]]
 ) -> Iterator[tuple[str, Doubt]]:
@@ -180,7 +196,7 @@ def _voltages(said: Stated, told: Stated, gated: Mapping[str, str], *, tuned: bo
 
 def _is_tuning(there: tuple[float, float], here: tuple[float, float]) -> bool:
     """Whether a detector was only tuned: the same gain, and nearly the same voltage."""
-    return there[1] == here[1] and abs(there[0] - here[0]) <= TUNING * min(there[0], here[0])
+    return there[1] == here[1] and is_tuning(there[0], here[0])
 
 
 def _settings(said: Stated) -> dict[str, tuple[float, float]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tregflow.errors import Finding, printable
+from tregflow.fingerprint import volts
 from tregflow.privacy import BLANKS
 from tregflow.sample import Channel
 from tregflow.study import Tube
@@ -85,13 +86,13 @@ Read = tuple[Tube, Stated]
 
 def stated(keywords: Mapping[str, str], channels: Sequence[Channel]) -> Stated:
     """Return what a file says of itself, markers apart."""
-    volts = {channel.name: _number(channel.voltage) for channel in channels}
+    voltages = {channel.name: volts(channel) for channel in channels}
     return Stated(
         naming(keywords),
         acquired_on(keywords.get("$DATE", "")),
         plain(keywords.get("$CYT", "")),
         plain(keywords.get("$CYTSN", "")),
-        {name: voltage for name, voltage in volts.items() if voltage > 0},
+        {name: voltage for name, voltage in voltages.items() if voltage > 0},
         {channel.name: channel.stated_gain for channel in channels if not math.isnan(channel.stated_gain)},
     )
 
@@ -131,12 +132,3 @@ def listed(samples: Iterable[str]) -> str:
 def plain(word: str) -> str:
     """Return a technical word in one line, printable and short."""
     return printable(" ".join(word.strip(BLANKS).split()), "?")[:LONGEST]
-
-
-def _number(word: str) -> float:
-    """Return a number; NaN where there is none."""
-    try:
-        number = float(word.strip(BLANKS))
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan

@@ -103,6 +103,11 @@ class Paper:
         painted.set_joinstyle("miter")
         self._add(painted)
 
+    def border(self, box: Box, colour: str, width: float, dash: Dash = "solid") -> None:
+        """Draw the border of a rectangle, dashed where a rectangle's own cannot be told apart in grey."""
+        x, y = [box.left, box.right, box.right, box.left], [box.top, box.top, box.bottom, box.bottom]
+        self.lines([np.column_stack([[*x, box.left], [*y, box.top]])], colour, width=width, dash=dash)
+
     def hatching(self, box: Box, colour: str) -> None:
         """Fill a rectangle with slanted lines; matplotlib's own take colour and width from a user's settings."""
         starts = np.arange(box.left - box.height, box.right, 7)

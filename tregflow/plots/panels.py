@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
-from tregflow.checks import Judged, Verdict, judge
+from tregflow.checks import Judged, Verdict, judge, placements
 from tregflow.errors import Finding
 from tregflow.gates.shapes import (
     And,
@@ -18,14 +19,29 @@ from tregflow.gates.shapes import (
     Members,
     Not,
     Or,
+    Point,
     Polygon,
     Rectangle,
     Shape,
     parts,
 )
-from tregflow.gating import Gated, Placed, Status
+from tregflow.gating import Gated
 from tregflow.hierarchy import ROOT, Population
+from tregflow.placing import Placed
 from tregflow.plots.axes import FEW, Axis, Counts, fitted_axis
+from tregflow.plots.signs import (
+    Sign,
+    Windows,
+    edges,
+    figures,
+    hit,
+    leans_on,
+    reason,
+    sign_of,
+    status_words,
+    where,
+    windows,
+)
 from tregflow.populations import Count, count
 from tregflow.sample import Rows, Values
 
@@ -36,6 +52,13 @@ FAR = 1e12
 """Stands for an open edge where a line must end somewhere; larger than any axis."""
 
 NO_ROWS: Rows = np.empty(0, np.intp)
+NO_SPREADS: Mapping[str, float] = MappingProxyType({})
+
+CALLED_TO: frozenset[Sign] = frozenset({"refused", "fallback", "at bound", "unsettled", "weak", "skipped"})
+"""Signs at which someone must look."""
+
+TOLD: frozenset[Sign] = frozenset({"moved", "corrected"})
+"""Signs that are worth a line, and no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +99,28 @@ class Panel:
         The gate; and the template's, where another was placed.
     kept : tuple of float
         What an interval keeps, axis units; empty for other shapes.
-    window : tuple of float
-        Where a cut had to stay, axis units; empty where it was free.
-    status : str
-        How the gate came about.
+    windows : tuple of (float, float)
+        Where the gate had to stay, axis units: a range of the first axis, or one of each; empty where
+        it was free.
+    hit : float
+        The edge of its window at which a cut stopped; NaN where it did not.
+    travel : ndarray of shape (2, n_axes), or None
+        From the stored gate to the placed one, axis units; None where it did not move. On two axes a cut
+        of the first has NaN on the second.
+    lean : ndarray of int, or None
+        Events per bin of the population that the gate was placed on, where that is another one of this file.
+    spread : float
+        Standard deviation of the gate's position, axis units; NaN where it is not known.
+    sign : str
+        How the gate came about, or what there is to doubt of it.
     percent, count, status_words : str
         Percent of parent, events of events, status with shift.
+    figures : str
+        How clearly the gate parts its events.
+    reason : str
+        Why someone should look; empty where nobody need.
+    leans_on : str
+        On whose events it was placed, where those are not its parent's.
     notes : tuple of str
         What else must be known.
     is_reference : bool
@@ -95,11 +134,18 @@ class Panel:
     placed: Outline
     stored: Outline
     kept: tuple[float, ...]
-    window: tuple[float, ...]
-    status: Status
+    windows: Windows
+    hit: float
+    travel: Values | None
+    lean: Counts | None
+    spread: float
+    sign: Sign
     percent: str
     count: str
     status_words: str
+    figures: str
+    reason: str
+    leans_on: str
     notes: tuple[str, ...]
     is_reference: bool
 
@@ -121,6 +167,34 @@ class Backgate:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """One gate that is not as quiet as the others, in one line.
+
+    Parameters
+    ----------
+    sign : str
+        What it is shown under.
+    population : str
+        Whose gate it is.
+    status_words : str
+        How it came about.
+    codes : tuple of str
+        Codes of what is said of it.
+    sentence : str
+        Why it stands here.
+    is_aside : bool
+        Whether the primary measure does not depend on it.
+    """
+
+    sign: Sign
+    population: str
+    status_words: str
+    codes: tuple[str, ...]
+    sentence: str
+    is_aside: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What stands above the panels.
 
@@ -133,7 +207,7 @@ class Header:
     verdict : str
         ``pass``, ``review`` or ``fail``.
     flags : tuple of Finding
-        What refuses or flags the number.
+        What refuses or flags the number besides its gates.
     notes : tuple of str
         Codes of the notes.
     """
@@ -170,8 +244,12 @@ def header(gated: Gated, title: str, file: str = "") -> Header:
     of = f"{_number(numbers.numerator)} {numbers.measure.count} of {_number(numbers.denominator)} {numbers.measure.of}"
     source = " · ".join([*([f"file {file}"] if file else []), f"{len(gated.bound.sample):,} events"])
     about = f"template {template.name} (sha256 {template.hash[:8]})"
+    of_gates = frozenset(placements(gated))  # these have lines of their own
     flags = [
-        finding for answer in ("refuse", "flag") for finding in judged.findings if finding.answer == answer
+        finding
+        for answer in ("refuse", "flag")
+        for finding in judged.findings
+        if finding.answer == answer and finding not in of_gates
     ]
     percent, notes = _headline(judged), _notes(judged)
     return Header(
@@ -188,8 +266,8 @@ def _notes(judged: Judged) -> tuple[str, ...]:
     return tuple(dict.fromkeys(codes))
 
 
-def panels(gated: Gated) -> tuple[Panel, ...]:
-    """Return a panel for every gate.
+def remarks(gated: Gated) -> tuple[Remark, ...]:
+    """Return a line for every gate that someone must look at, then for those that moved or were corrected.
 
     Parameters
     ----------
@@ -198,16 +276,51 @@ def panels(gated: Gated) -> tuple[Panel, ...]:
 
     Returns
     -------
+    tuple of Remark
+        Each half in the template's order; gates that are not in it are as the template expects them.
+    """
+    bearing = frozenset(judge(gated)[0].findings)
+    return tuple(
+        _remark(gated, population, bearing)
+        for group in (CALLED_TO, TOLD)
+        for population in gated.template.populations
+        if sign_of(gated.placed[population.name]) in group
+    )
+
+
+def _remark(gated: Gated, population: Population, bearing: frozenset[Finding]) -> Remark:
+    placed, said = gated.placed[population.name], placements(gated, [population.name])
+    return Remark(
+        sign_of(placed), population.name, status_words(placed),
+        codes=tuple(dict.fromkeys(finding.code for finding in said)),
+        sentence=reason(population, placed) or where(placed, population.gate.stored),
+        is_aside=bool(said) and bearing.isdisjoint(said),
+    )  # fmt: skip
+
+
+def panels(gated: Gated, spreads: Mapping[str, float] = NO_SPREADS) -> tuple[Panel, ...]:
+    """Return a panel for every gate.
+
+    Parameters
+    ----------
+    gated : Gated
+        The file.
+    spreads : mapping of str to float, optional
+        Standard deviation of each gate's position by population, axis units.
+
+    Returns
+    -------
     tuple of Panel
         In the template's order.
     """
     counts = {row.population: row for row in count(gated)}
     return tuple(
-        panel(gated, population, counts[population.name]) for population in gated.template.populations
+        panel(gated, population, counts[population.name], spreads.get(population.name, math.nan))
+        for population in gated.template.populations
     )
 
 
-def panel(gated: Gated, population: Population, counted: Count) -> Panel:
+def panel(gated: Gated, population: Population, counted: Count, spread: float = math.nan) -> Panel:
     """Return the panel of one gate.
 
     Parameters
@@ -218,26 +331,35 @@ def panel(gated: Gated, population: Population, counted: Count) -> Panel:
         Whose gate it is.
     counted : Count
         Its row of the population table, which the panel repeats.
+    spread : float, optional
+        Standard deviation of the gate's position, axis units.
 
     Returns
     -------
     Panel
     """
     placed, rows = gated.placed[population.name], gated.members.get(population.parent, NO_ROWS)
-    points, edges = _points(gated, population, rows), _edges_to_see(population, placed)
+    points, cuts = _points(gated, population, rows), _cuts_to_see(population, placed)
     markers = population.markers[: points.shape[1]]
-    axes = tuple(fitted_axis(gated.bound, marker, points[:, i], edges) for i, marker in enumerate(markers))
+    axes = tuple(fitted_axis(gated.bound, marker, points[:, i], cuts) for i, marker in enumerate(markers))
     shape, stored = placed.shape, population.gate.stored
     return Panel(
         population.name, population.parent, axes, raster(points, axes),
         placed=outline(shape, axes),
         stored=outline(stored, axes) if stored != shape else NOTHING,
         kept=(shape.low, shape.high) if isinstance(shape, Interval) else (),
-        window=population.gate.within or (),
-        status=placed.status,
+        windows=windows(population.gate),
+        hit=hit(placed, population.gate),
+        travel=_travel(placed, stored, axes),
+        lean=_lean(gated, population, axes),
+        spread=spread,
+        sign=sign_of(placed),
         percent=percent_words(counted.percent_of_parent),
         count=f"{_number(counted.count)} of {len(rows):,}",
         status_words=status_words(placed),
+        figures=figures(placed),
+        reason=reason(population, placed),
+        leans_on=leans_on(population, placed),
         notes=(*_explanations(population, placed, axes, len(rows)), *_beyond(points, axes)),
         is_reference=population.is_reference,
     )  # fmt: skip
@@ -265,6 +387,56 @@ def backgates(gated: Gated, shown: Sequence[Panel]) -> tuple[Backgate, ...]:
         for above in shown
         if above.population in path and above.axes
     )
+
+
+def _lean(gated: Gated, population: Population, axes: Sequence[Axis]) -> Counts | None:
+    """Count the events that a gate leans on, where they are other ones of this file."""
+    placed = gated.placed[population.name]
+    if placed.tube or placed.of in {"", population.parent} or not axes:
+        return None
+    return raster(_points(gated, population, gated.members.get(placed.of, NO_ROWS)), axes)
+
+
+def _travel(placed: Placed, stored: Shape | None, axes: Sequence[Axis]) -> Values | None:
+    """Return where a gate that moved came from and where it went."""
+    if placed.status not in {"moved", "at bound", "corrected"} or not axes:
+        return None
+    if isinstance(stored, Polygon) and isinstance(placed.shape, Polygon):
+        return _carried(np.array(stored.vertices), np.array(placed.shape.vertices), axes)
+    return _way(_anchor(stored, axes), _anchor(placed.shape, axes))
+
+
+def _way(start: Point | None, end: Point | None) -> Values | None:
+    return None if start is None or end is None else np.array([start, end])
+
+
+def _carried(then: Values, now: Values, axes: Sequence[Axis]) -> Values:
+    """Return the way of the corner that is best in view, if all went alike; else that of the middle."""
+    low, high = np.array([(axis.low, axis.high) for axis in axes]).T
+    if len(then) == len(now):
+        ways = now - then
+        seen = np.flatnonzero(((then > low) & (then < high) & (now > low) & (now < high)).all(axis=1))
+        alike = np.abs(ways - ways.mean(axis=0)).max() <= np.abs(ways.mean(axis=0)).max() / 2
+        if alike and len(seen):
+            best = min(seen, key=lambda corner: np.abs((then[corner] - low) / (high - low) - 0.5).max())
+            return np.array([then[best], now[best]])
+    return np.array([_middle(_closed(corners), axes) for corners in (then, now)])
+
+
+def _anchor(shape: Shape | None, axes: Sequence[Axis]) -> Point | None:
+    """Return a point that moves as the shape does: the edge of a cut, the middle of an ellipse."""
+    if cut := edges(shape):
+        return (cut[0], math.nan)[: len(axes)]
+    return shape.centre[: len(axes)] if isinstance(shape, Ellipse) else None
+
+
+def _middle(path: Values, axes: Sequence[Axis]) -> Point:
+    """Return the centre of gravity of the area inside a line, as far as the axes show it."""
+    x, y = (np.clip(path[:, place], axis.low, axis.high) for place, axis in enumerate(axes))
+    turns = x[:-1] * y[1:] - x[1:] * y[:-1]
+    if abs(turns.sum()) < 1e-12 * (axes[0].high - axes[0].low) * (axes[1].high - axes[1].low):
+        return float(x.mean()), float(y.mean())
+    return tuple(float(((side[:-1] + side[1:]) * turns).sum() / (3 * turns.sum())) for side in (x, y))
 
 
 def raster(points: Values, axes: Sequence[Axis]) -> Counts:
@@ -312,16 +484,10 @@ def outline(shape: Shape | None, axes: Sequence[Axis]) -> Outline:
 
 
 def _edges(shape: Shape) -> tuple[float, ...]:
-    if isinstance(shape, Interval):
-        ends: tuple[float, ...] = (shape.low, shape.high)
-    elif isinstance(shape, Rectangle):
-        ends = (shape.low[0], shape.high[0])
-    elif isinstance(shape, Ellipse):
-        reach = math.sqrt(shape.distance * shape.covariance[0][0])
-        ends = (shape.centre[0] - reach, shape.centre[0] + reach)
-    else:
-        ends = ()
-    return tuple(end for end in ends if math.isfinite(end))
+    if not isinstance(shape, Ellipse):
+        return edges(shape)
+    reach = math.sqrt(shape.distance * shape.covariance[0][0])
+    return shape.centre[0] - reach, shape.centre[0] + reach
 
 
 def _paths(shape: Shape) -> tuple[Values, ...]:
@@ -375,33 +541,6 @@ def _bracketed(shape: Shape) -> str:
     return f"({described(shape)})" if isinstance(shape, (And, Or)) else described(shape)
 
 
-def status_words(placed: Placed) -> str:
-    """Say how a gate came about and how far it lies from the stored one.
-
-    Parameters
-    ----------
-    placed : Placed
-        The gate.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> status_words(Placed(Interval(0.55), "moved", shift=0.05, shift_decades=0.23))
-    'moved +0.050 (+0.23 decade)'
-    """
-    if math.isnan(placed.shift):
-        return {"fallback": "fallback: stored gate used", "skipped": "skipped: all kept",
-                "corrected": "corrected by a reviewer"}.get(placed.status, placed.status)  # fmt: skip
-    shift = f"{placed.shift:+z.3f}" if abs(placed.shift) < 10 else f"{placed.shift:+,.0f}"
-    if isinstance(placed.shape, Ellipse):
-        return f"{placed.status}, {shift[1:]} from the stored one"
-    decades = "" if math.isnan(placed.shift_decades) else f" ({placed.shift_decades:+z.2f} decade)"
-    return f"{placed.status} {shift}{decades}".replace("-", "−")
-
-
 def percent_words(percent: float) -> str:
     """Return a percent with about three figures.
 
@@ -437,7 +576,7 @@ def _points(gated: Gated, population: Population, rows: Rows) -> Values:
     return gated.bound.view(population.markers[:2], rows).points()
 
 
-def _edges_to_see(population: Population, placed: Placed) -> tuple[float, ...]:
+def _cuts_to_see(population: Population, placed: Placed) -> tuple[float, ...]:
     """Return the cuts that an axis must be long enough for."""
     shapes = (placed.shape, population.gate.stored)
     cuts = [edge for shape in shapes if isinstance(shape, Interval) for edge in (shape.low, shape.high)]
@@ -445,7 +584,7 @@ def _edges_to_see(population: Population, placed: Placed) -> tuple[float, ...]:
 
 
 def _explanations(population: Population, placed: Placed, axes: Sequence[Axis], events: int) -> list[str]:
-    said = [placed.reason] if placed.reason else []
+    said: list[str] = []
     if placed.shape is not None and (parts(placed.shape) or isinstance(placed.shape, Members)):
         said.append(f"keeps {described(placed.shape)}")
     if len(population.markers) > len(axes) > 0:

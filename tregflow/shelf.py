@@ -1,0 +1,140 @@
+"""A gated file on the shelf: its events as they are recounted many times.
+
+Drawing a file anew and shifting its gates ask for the same columns over and over. They are computed
+once, for the events that can be gated, and laid in an order that depends on the events' values and
+on nothing else: what is drawn by place is then drawn by value, and a file whose events were shuffled
+gives the same draws. The order is that of a hash of the raw values, which no library rounds; events
+that share it are the same in every detector. It is as good as random, so the first so many events are
+a fair sample of all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tregflow.gating import Gated
+from tregflow.placing import Walk
+from tregflow.sample import Rows, Values
+from tregflow.template import ROOT, Template
+from tregflow.view import Bound, Held
+
+MOST = 200_000
+"""Events that a file is drawn on: what more there are would cost and tell nothing new."""
+
+Bits = NDArray[np.uint64]
+ODD = np.uint64(0x9E3779B97F4A7C15)
+FOLD = np.uint64(29)
+
+
+@dataclass(frozen=True, eq=False)
+class Shelf:
+    """Events of a tube in the order of their values.
+
+    Parameters
+    ----------
+    held : Held
+        Columns of the markers, for these events only: rows count from 0 in this order.
+    events : int
+        How many there are.
+    members : mapping of str to ndarray of int
+        Populations among them, ascending.
+    seed : int
+        From their values.
+    share : float
+        How many of the tube's events they are, 0 to 1.
+    """
+
+    held: Held
+    events: int
+    members: Mapping[str, Rows]
+    seed: int
+    share: float = 1.0
+
+    def first(self, most: int = MOST) -> Shelf:
+        """Return the shelf with so many events at most: a sample that the values chose."""
+        if self.events <= most:
+            return self
+        members = {name: rows[: np.searchsorted(rows, most)] for name, rows in self.members.items()}
+        return Shelf(self.held, most, members, self.seed, most / self.events)
+
+
+def shelved(gated: Gated) -> Shelf:
+    """Lay a gated file on the shelf, with the markers of all its gates.
+
+    Parameters
+    ----------
+    gated : Gated
+        What `gate` returned.
+
+    Returns
+    -------
+    Shelf
+    """
+    walk = Walk(gated.bound, dict(gated.members))
+    return of_walk(walk, ROOT, gated.members, markers_of(gated.template))
+
+
+def markers_of(template: Template) -> tuple[str, ...]:
+    """Return every marker that a gate or a model of a template looks at."""
+    of_gates = [marker for one in template.populations for marker in one.markers]
+    of_models = [marker for kinds in template.models for marker in kinds.markers]
+    return tuple(dict.fromkeys([*of_gates, *of_models]))
+
+
+def of_walk(walk: Walk, population: str, names: Iterable[str], markers: Iterable[str]) -> Shelf:
+    """Lay one population of a tube on the shelf.
+
+    Parameters
+    ----------
+    walk : Walk
+        The tube, gated.
+    population : str
+        Whose events.
+    names : iterable of str
+        Populations to be known among them.
+    markers : iterable of str
+        What is looked at; what the tube does not have is left out.
+
+    Returns
+    -------
+    Shelf
+    """
+    bound, rows = walk.bound, walk.members[population]
+    hashed = _hashed(bound, rows)
+    order = np.argsort(hashed)
+    place = np.full(len(bound.sample), -1, np.intp)
+    place[rows.take(order)] = np.arange(len(rows))
+    members = {name: _sorted(place[walk.members[name]]) for name in names if name in walk.members}
+    has = [marker for marker in markers if marker in bound.channels]
+    seed = int(np.add.reduce(hashed, dtype=np.uint64))
+    return Shelf(_held(bound, has, rows, order), len(rows), members, seed)
+
+
+def _hashed(bound: Bound, rows: Rows) -> Bits:
+    """Return a hash of each event's raw values in the channels that gates may look at."""
+    hashed = np.zeros(len(rows), np.uint64)
+    for channel in bound.used:
+        hashed ^= bound.raw[channel].take(rows).view(np.uint64)
+        hashed *= ODD
+        hashed ^= hashed >> FOLD
+    return hashed
+
+
+def _sorted(places: Rows) -> Rows:
+    """Return the places that are on the shelf, ascending."""
+    places = places[places >= 0]
+    places.sort()
+    return places
+
+
+def _held(bound: Bound, markers: Iterable[str], rows: Rows, order: Rows) -> Held:
+    columns = {}
+    for marker in markers:
+        linear = bound.linear(marker, rows).take(order)
+        columns[marker] = (linear, bound.scales[marker](linear))
+    return Held(bound.sample, bound.channels, bound.scales, bound.compensation, bound.findings,
+                bound.strange, columns, bound.lengths)  # fmt: skip
