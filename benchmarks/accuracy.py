@@ -16,13 +16,9 @@ The output begins with the commit and every setting. ``--rows FOLDER`` keeps one
 
 from __future__ import annotations
 
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
-
 import argparse
 import csv
+import os
 import subprocess
 import sys
 import tempfile
@@ -56,6 +52,7 @@ from yardstick.trials import (
 
 from tregflow import __version__
 from tregflow.io.documents import load_template
+from tregflow.pool import WORKER
 from tregflow.template import Template
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -94,6 +91,8 @@ def failures(asked: argparse.Namespace) -> None:
     wrong = sum(row.is_wrong for row in rows if row.gates == first)
     if wrong < WRONG_NEEDED:
         print(f"only {wrong} percents of {first} are wrong: too few of {WRONG_NEEDED}; give more seeds")
+    heading(f"Silent ones of {first}")
+    print(tables.silent_table([row for row in rows if row.gates == first]))
     heading("Flags by visit")
     print(tables.visit_table(rows, CLEAN))
 
@@ -117,7 +116,11 @@ def diluted(asked: argparse.Namespace) -> None:
 def tissue(asked: argparse.Namespace) -> None:
     """Real tubes as they are, against their manual gates."""
     with cached(asked) as cache:
-        pairs = [pair for set_, template in real_templates(asked).items() for pair in tissue_rows(set_, template, cache)]
+        pairs = [
+            pair
+            for set_, template in real_templates(asked).items()
+            for pair in tissue_rows(set_, template, cache)
+        ]
     rows = [row for row, _ in pairs]
     if asked.rows:
         write_rows(asked.rows / "tissue.csv", [asdict(row) for row in rows])
@@ -159,6 +162,7 @@ def compared_of(asked: argparse.Namespace) -> Compared:
 
 def run(tasks: Sequence[Task], jobs: int) -> list[Judged]:
     """Return what comes of each trial, in their order, so many at a time."""
+    os.environ.update(WORKER)  # one thread each
     started, done = time.time(), []
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for place, one in enumerate(pool.map(judged, tasks), 1):
@@ -192,12 +196,16 @@ def heading(words: str) -> None:
 def told(asked: argparse.Namespace) -> None:
     """Print the commit, whether the tree is as committed, and every setting."""
     changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
-    print(f"commit {git('rev-parse', 'HEAD')}, tree {'as committed' if not changed else 'CHANGED: ' + ' '.join(changed)}")
+    print(
+        f"commit {git('rev-parse', 'HEAD')}, tree {'as committed' if not changed else 'CHANGED: ' + ' '.join(changed)}"
+    )
     print(f"tregflow {__version__}, python {sys.version.split()[0]}")
     print(f"command: python benchmarks/accuracy.py {' '.join(sys.argv[1:])}")
     for name, value in vars(asked).items():
         if name != "run":
-            print(f"  {name}: {' '.join(map(shown, value)) if isinstance(value, (list, tuple)) else shown(value)}")
+            print(
+                f"  {name}: {' '.join(map(shown, value)) if isinstance(value, (list, tuple)) else shown(value)}"
+            )
 
 
 def shown(value: object) -> str:
@@ -208,19 +216,16 @@ def shown(value: object) -> str:
 
 
 def git(*words: str) -> str:
-    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)  # noqa: S607
+    done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
     return done.stdout.rstrip() or ("unknown" if done.returncode else "")
-
-
-def described(templates: Iterable[Template]) -> None:
-    for template in templates:
-        print(f"  template {template.name}: sha256 {template.hash[:16]}")
 
 
 def options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(required=True, metavar="simulated | failures | diluted | tissue | all")
-    simulating, drifting, failing, diluting, real = (argparse.ArgumentParser(add_help=False) for _ in range(5))
+    simulating, drifting, failing, diluting, real = (
+        argparse.ArgumentParser(add_help=False) for _ in range(5)
+    )
     _add_simulating(simulating)
     drifting.add_argument("--drift", type=float, nargs="+", default=[0.1, 0.2], help="SD in decades")
     drifting.add_argument("--kinds", nargs="+", choices=DRIFTS, default=["gain", "stain", "both"])
@@ -244,7 +249,9 @@ def options() -> argparse.ArgumentParser:
 
 
 def _add_simulating(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--template", type=Path, nargs="+", default=[TEMPLATE], help="the first has the oracle")
+    parser.add_argument(
+        "--template", type=Path, nargs="+", default=[TEMPLATE], help="the first has the oracle"
+    )
     parser.add_argument("--no-fixed", action="store_true", help="leave the fixed template out")
     parser.add_argument("--subjects", type=int, default=6)
     parser.add_argument("--events", type=int, nargs="+", default=[60_000], help="of a full tube")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tregflow.errors import FileError
-from tregflow.identity import NAMING, Doubt, Stated, acquired_on, doubts, naming, plain, stated
+from tregflow.identity import NAMING, Doubt, Stated, acquired_on, doubts, how_unlike, naming, plain, stated
 from tregflow.io.fcs import scan_fcs
 from tregflow.sample import Channel
 from tregflow.study import Tube
@@ -577,6 +577,29 @@ class TestVoltages:
         pairs = [(tube("S01", "W00", run="R1"), bound({"PE-A": 450})), (tube("S01", "W12", run="R2"), bound({"PE-A": 500})),
                  (tube("", "", "unstained", run="R1", sample="C"), bound({"PE-A": 550}))]  # fmt: skip
         assert codes(pairs) == {"S01_W00": ["F-VOLTAGE", "F-VOLTAGE"], "S01_W12": ["F-VOLTAGE"]}
+
+
+@pytest.mark.parametrize(
+    ("there", "how"),
+    [
+        ({}, ""),
+        ({"serial": "H2"}, 'serial number "H2", here "H1"'),
+        ({"serial": "", "cytometer": "Canto"}, 'cytometer "Canto", here "LSR"'),
+        ({"serial": ""}, ""),
+        ({"channels": {"CD25": "APC-A"}}, "CD25 on APC-A, here on PE-A"),
+        ({"channels": {"CD4": "APC-A"}}, ""),
+        ({"voltages": {"PE-A": 500.0}}, "CD25 on PE-A 500 V, here 450 V"),
+        ({"voltages": {"PE-A": 459.0}}, ""),
+        ({"voltages": {"PE-A": 459.1}}, "CD25 on PE-A 459.1 V, here 450 V"),
+        ({"voltages": {}}, ""),
+        ({"voltages": {"PE-A": 450.0, "APC-A": 1.0}}, ""),
+        ({"gains": {"PE-A": 2.0}}, "CD25 on PE-A gain 2, here 1"),
+        ({"serial": "H2", "voltages": {"PE-A": 500.0}}, 'serial number "H2", here "H1"'),
+    ],
+)
+def test_a_control_holds_where_it_was_acquired_alike(there, how):
+    own = replace(bound({"PE-A": 450.0}, CD25="PE-A"), serial="H1", cytometer="LSR")
+    assert how_unlike(own, replace(own, **there)) == how
 
 
 class TestLaws:

@@ -21,7 +21,9 @@ def cut(**said):
 
 
 def tube(values, stored=None):
-    return gated(stored or template(row("all", "root", [], {"members": "root"}), cut()), sample({"CD25": values}))
+    return gated(
+        stored or template(row("all", "root", [], {"members": "root"}), cut()), sample({"CD25": values})
+    )
 
 
 # ----------------------------------------------------------------------------------- control tubes
@@ -82,7 +84,9 @@ def test_a_gate_across_a_run_is_the_same_for_every_tube_of_it():
 def test_a_gate_on_its_own_sample_does_not_look_at_companions():
     stored = template(cut())
     alone = gated(stored, sample({"CD25": STAINED}))
-    beside = gated(stored, sample({"CD25": STAINED}), companions={"other": stored.bind(sample({"CD25": UNSTAINED}))})
+    beside = gated(
+        stored, sample({"CD25": STAINED}), companions={"other": stored.bind(sample({"CD25": UNSTAINED}))}
+    )
     assert alone.placed["A"].shape == beside.placed["A"].shape
 
 
@@ -92,14 +96,19 @@ def test_a_gate_on_its_own_sample_does_not_look_at_companions():
 FINGERPRINT = {"markers": {"CD25": {"fingerprint": {"detector": "PE-A"}}}}
 
 
-@pytest.mark.parametrize("gate", [above(0.5), {"valley": {"keep": "above", "stored": 0.5}}], ids=["stored", "fallback"])
+@pytest.mark.parametrize(
+    "gate", [above(0.5), {"valley": {"keep": "above", "stored": 0.5}}], ids=["stored", "fallback"]
+)
 def test_stored_coordinates_of_another_detector_are_refused(gate):
     stored = template(row("A", "root", ["CD25"], gate), **FINGERPRINT)
     flat = np.linspace(0, 1, 3_000)
     placed = gated(stored, sample({"APC-A": flat}, {"APC-A": "CD25"})).placed["A"]
     assert placed.status == "refused"
     assert "stored coordinates of CD25 do not hold here" in placed.reason
-    assert gated(stored, sample({"PE-A": flat}, {"PE-A": "CD25"})).placed["A"].status in ("stored", "fallback")
+    assert gated(stored, sample({"PE-A": flat}, {"PE-A": "CD25"})).placed["A"].status in (
+        "stored",
+        "fallback",
+    )
 
 
 def test_a_found_gate_of_another_detector_stands():
@@ -111,7 +120,9 @@ def test_a_found_gate_of_another_detector_stands():
 # -------------------------------------------------------------------------------- what a gate says
 
 
-@pytest.mark.parametrize(("kind", "status"), [("weak", "moved"), ("bound", "at bound"), ("unsettled", "moved")])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("weak", "moved"), ("bound", "at bound"), ("unsettled", "moved")]
+)
 def test_a_doubt_travels_with_the_gate(monkeypatch, kind, status):
     doubt = Doubt(kind, "so it was seen")
     found = Found(Interval(low=0.7), {"depth": 0.9}, (doubt,))
@@ -141,5 +152,10 @@ def test_the_edge_that_moved_most_is_named():
 
 def test_an_open_side_has_no_edge():
     corners = Polygon(((0.4, -0.5), (0.4, 0.3), (1.2, 0.5), (1.2, -0.5)))
-    assert [bounds(corners, axis) for axis in (0, 1)] == [(0.4, math.inf), (-math.inf, 0.5)]
-    assert bounds(Rectangle((0.1, -math.inf), (math.inf, 0.7)), 1) == (-math.inf, 0.7)
+    assert bounds(corners, 0, (1, 1)) == (0.4, math.inf)
+    assert bounds(corners, 1, (1, 1)) == (
+        -math.inf,
+        pytest.approx(0.45),
+    )  # where the upper side leaves the axis
+    assert bounds(Rectangle((0.1, -math.inf), (math.inf, 0.7)), 1, (1, 1)) == (-math.inf, 0.7)
+    assert bounds(corners, 0, (0.3, 1)) == (-math.inf, math.inf)

@@ -34,6 +34,8 @@ SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
+templates = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Templates for a cytometer of your own.")
+app.add_typer(templates, name="template")
 
 
 class ColumnsInHelp(TyperCommand):
@@ -268,6 +270,71 @@ def explain(
     means = {"refuse": "refused: there is no number", "flag": "flagged: a number is computed and someone must look",
              "note": "noted: it changes nothing"}  # fmt: skip
     out.print(f"{known}  ({means[answer]})\n{CODES[known]}")
+
+
+@templates.command()
+def tune(
+    template: Annotated[Path, typer.Argument(metavar="TEMPLATE", help="The stored gating template; it is left alone.")],
+    files: FilesArgument = None,
+    samples: SamplesOption = None,
+    only: Annotated[list[str] | None, typer.Option("--only", metavar="SAMPLE", help="Look at this sample of the sheet; may be "
+                                                   "given again. All unless named.")] = None,
+    new: Annotated[Path | None, typer.Option("--out", "-o", metavar="YAML", help="The new version; must not exist.")] = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the template's history.")] = "",
+    moves: Annotated[list[str] | None, typer.Option("--move", metavar="'GATE [MARKER] DECADES'", help="Move what a gate stores on a "
+                                                    "marker (cut, window, outline), or the kinds of a model: 'CD4 +0.1'. May be "
+                                                    "given again.")] = None,
+    cuts: Annotated[list[str] | None, typer.Option("--set", metavar="'GATE PLACE'", help="Set a stored cut, its window moves along: "
+                                                   "'Treg 0.47'. May be given again.")] = None,
+    to_found: Annotated[bool, typer.Option("--to-found", help="Move every stored gate to the middle of where its method found it in "
+                                           "the tubes; those with doubts do not vote.")] = False,
+    bridge: Annotated[bool, typer.Option("--bridge", help="Write where the run's reference tube lies, so that stored gates can "
+                                         "follow it in other runs.")] = False,
+    fingerprint: Annotated[bool, typer.Option("--fingerprint", help="Write the detector and voltage of each marker, where the tubes "
+                                              "agree.")] = False,
+    plots: Annotated[Path | None, typer.Option("--plots", metavar="DIR", help="Draw a page of each tube before and after.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; write no template.")] = False,
+    decimal: DecimalOption = ".",
+) -> None:  # fmt: skip
+    """Move the stored gates of a template on chosen tubes, and write it as a new version.
+
+    Exit status: 0 all well, 1 a tube could not be gated or nothing changed, 2 the command, sheet or
+    template is wrong, 4 could not write.
+    """
+    from tregflow.bench import bench_of, told_of
+    from tregflow.bench import tune as tuned_on
+    from tregflow.io.revisions import write_revision
+    from tregflow.terminal import advance, out, say_findings, show_inputs, shown
+    from tregflow.tuning import wish
+
+    _refuse_unwritable(new, reason, dry_run=dry_run)
+    stored, tubes, sheet = _inputs(template, samples, files, decimal)
+    asked = wish(stored, moves or (), cuts or (), to_found=to_found, bridge=bridge, fingerprint=fingerprint)
+    bench = bench_of(tubes, only or (), _root(sheet), plots)
+    show_inputs(stored, template, sheet, len(tubes))
+    with advance(2 * len(bench.voters), "gating") as ended:
+        content, tuned = tuned_on(stored, asked, bench, " ".join(reason.split()), ended)
+    out.print("\n".join(shown(line) for line in told_of(tuned)), highlight=False)
+    for sample, findings in tuned.refused.items():
+        say_findings(sample, findings)
+    if tuned.changes and new and not dry_run:
+        written = write_revision(template, content, new)
+        out.print(f"version {content['version']} is in {shown(str(new))} (sha256 {written.hash[:8]}); look at its plots before it "
+                  "is used")  # fmt: skip
+    else:
+        out.print("no template was written")
+    raise typer.Exit(0 if tuned.changes and not tuned.refused else 1)
+
+
+def _refuse_unwritable(new: Path | None, reason: str, *, dry_run: bool) -> None:
+    """Refuse a new template without a name or a reason, or with a name that is taken, before any tube is read."""
+    from tregflow.io.revisions import refuse_existing
+
+    if new:
+        refuse_existing(new)
+    missing = [option for option, given in (("--out NEW.yaml", new), ("--reason TEXT", reason.strip())) if not given]
+    if missing and not dry_run:
+        raise InputError(Finding("E-USAGE", f"a new version needs {' and '.join(missing)}; --dry-run only shows it"))
 
 
 @app.command()

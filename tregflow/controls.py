@@ -36,7 +36,8 @@ from tregflow.view import Bound
 FMO = "fmo:"
 
 KEPT = 4
-"""Gated controls that a process keeps for the next tube of their run."""
+LARGEST = 2**27
+"""Gated controls, and bytes of their columns together, that a process keeps for the next tube of their run."""
 
 _GATED: dict[tuple[object, ...], Gated] = {}
 
@@ -488,11 +489,16 @@ def _remembered(
     if key in _GATED:
         return _GATED[key]
     gated = _gated(name, one, detectors, template, references)
-    if known_content(one.path) == sha:
-        while len(_GATED) >= KEPT:
+    if known_content(one.path) == sha and _bytes(gated) <= LARGEST:
+        while len(_GATED) >= KEPT or sum(map(_bytes, _GATED.values())) + _bytes(gated) > LARGEST:
             del _GATED[next(iter(_GATED))]
         _GATED[key] = gated
     return gated
+
+
+def _bytes(gated: Gated) -> int:
+    """Return how much memory a gated control's columns take."""
+    return 8 * len(gated.bound.sample) * len(gated.bound.used)
 
 
 def _gated(

@@ -267,7 +267,7 @@ def _looked(population: Population, walk: Walk, others: Others) -> Placed:
     source = _source(population, walk, others)
     peers = [] if gate.across == "sample" else sorted(others.companions.items())
     pooled = [source, *(peer for _, peer in peers if of in peer.members)]
-    seen = _pooled([_events(one, population.markers, of, gate.least) for one in pooled])
+    seen = _pooled([_events(one, population.markers, of) for one in pooled])
     if len(seen.points) < gate.least:
         raise GateError(
             f"{_whose(population, of)} has {len(seen.points):,} events, {gate.least:,} are needed"
@@ -295,7 +295,7 @@ def _whose(population: Population, of: str) -> str:
     return f"{of} of the tube {population.control}" if population.control else of
 
 
-def _events(walk: Walk, markers: Sequence[str], of: str, least: int) -> _Seen:
+def _events(walk: Walk, markers: Sequence[str], of: str) -> _Seen:
     """Return the events that have a place on every axis: a log scale has none at and below zero."""
     view = walk.view(markers, of)
     points, weights = view.points(), walk.counts(view.rows)
@@ -450,7 +450,7 @@ def _in_window(placed: Placed, population: Population, bound: Bound) -> Placed:
 def _moved(placed: Placed, population: Population, bound: Bound) -> Placed:
     """Say how far a gate lies from the stored one: the edge, or the centre, that moved most."""
     assert placed.shape is not None
-    units = [bound.unit(marker) for marker in population.markers]
+    units = tuple(bound.unit(marker) for marker in population.markers)
     shifts = _shifts(placed.shape, population.gate.stored, units)
     if not shifts:
         return placed
@@ -462,19 +462,17 @@ def _moved(placed: Placed, population: Population, bound: Bound) -> Placed:
     )
 
 
-def _shifts(now: Shape, then: Shape | None, units: Sequence[float]) -> list[tuple[float, int]]:
-    """Return by how many axis lengths each edge of a shape moved, with its axis; open edges have not."""
-    if then is None or (len(units) > 2 and not isinstance(now, Ellipse)):
-        return []
+def _shifts(now: Shape, then: Shape | None, units: tuple[float, ...]) -> list[tuple[float, int]]:
+    """Return by how many axis lengths each edge of a shape, or its centre, moved, with its axis; open edges have not."""
     if isinstance(now, Ellipse) and isinstance(then, Ellipse):
-        pairs = [
-            ((new - old) / unit, axis)
-            for axis, (new, old, unit) in enumerate(zip(now.centre, then.centre, units, strict=True))
-        ]
-        return pairs
-    moved = []
-    for axis, unit in enumerate(units):
-        for new, old in zip(bounds(now, axis, unit), bounds(then, axis, unit), strict=True):
-            if math.isfinite(new) and math.isfinite(old):
-                moved.append(((new - old) / unit, axis))
-    return moved
+        return [(float(new - old) / unit, axis)
+                for axis, (new, old, unit) in enumerate(zip(now.centre, then.centre, units, strict=True))]  # fmt: skip
+    if then is None or isinstance(then, Ellipse):
+        return []
+    edges = [(axis, *pair) for axis in range(len(units))
+             for pair in zip(bounds(now, axis, units), bounds(then, axis, units), strict=True)]  # fmt: skip
+    return [
+        (float(new - old) / units[axis], axis)
+        for axis, new, old in edges
+        if math.isfinite(new) and math.isfinite(old)
+    ]

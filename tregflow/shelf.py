@@ -4,14 +4,13 @@ Drawing a file anew and shifting its gates ask for the same columns over and ove
 once, for the events that can be gated, and laid in an order that depends on the events' values and
 on nothing else: what is drawn by place is then drawn by value, and a file whose events were shuffled
 gives the same draws. The order is that of a hash of the raw values, which no library rounds; events
-that share it are the same in every detector. It is as good as random, so the first so many events are
-a fair sample of all.
+that share it are the same in every detector.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +21,29 @@ from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Template
 from tregflow.view import Bound, Held
 
-MOST = 200_000
-"""Events that a file is drawn on: what more there are would cost and tell nothing new."""
-
 Bits = NDArray[np.uint64]
 ODD = np.uint64(0x9E3779B97F4A7C15)
 FOLD = np.uint64(29)
+
+
+class Laid(Held):
+    """Columns of a tube's events in the order of a shelf; all of them are given without a copy."""
+
+    def linear(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's compensated linear values; shape (n_rows,)."""
+        column = self.columns[marker][0]
+        return column if len(rows) == len(column) else column.take(rows)
+
+    def scaled(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's values in axis units; shape (n_rows,)."""
+        column = self.columns[marker][1]
+        return column if len(rows) == len(column) else column.take(rows)
+
+    def cut(self, markers: Iterable[str], rows: Rows) -> Laid:
+        """Return some events alone, under some markers, counted anew from 0."""
+        columns = {marker: (linear.take(rows), scaled.take(rows))
+                   for marker in markers for linear, scaled in [self.columns[marker]]}  # fmt: skip
+        return replace(self, columns=columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +52,7 @@ class Shelf:
 
     Parameters
     ----------
-    held : Held
+    held : Laid
         Columns of the markers, for these events only: rows count from 0 in this order.
     events : int
         How many there are.
@@ -44,22 +60,12 @@ class Shelf:
         Populations among them, ascending.
     seed : int
         From their values.
-    share : float
-        How many of the tube's events they are, 0 to 1.
     """
 
-    held: Held
+    held: Laid
     events: int
     members: Mapping[str, Rows]
     seed: int
-    share: float = 1.0
-
-    def first(self, most: int = MOST) -> Shelf:
-        """Return the shelf with so many events at most: a sample that the values chose."""
-        if self.events <= most:
-            return self
-        members = {name: rows[: np.searchsorted(rows, most)] for name, rows in self.members.items()}
-        return Shelf(self.held, most, members, self.seed, most / self.events)
 
 
 def shelved(gated: Gated) -> Shelf:
@@ -131,10 +137,10 @@ def _sorted(places: Rows) -> Rows:
     return places
 
 
-def _held(bound: Bound, markers: Iterable[str], rows: Rows, order: Rows) -> Held:
+def _held(bound: Bound, markers: Iterable[str], rows: Rows, order: Rows) -> Laid:
     columns = {}
     for marker in markers:
         linear = bound.linear(marker, rows).take(order)
         columns[marker] = (linear, bound.scales[marker](linear))
-    return Held(bound.sample, bound.channels, bound.scales, bound.compensation, bound.findings,
+    return Laid(bound.sample, bound.channels, bound.scales, bound.compensation, bound.findings,
                 bound.strange, columns, bound.lengths)  # fmt: skip

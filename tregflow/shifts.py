@@ -33,6 +33,7 @@ from tregflow.gates.shapes import (
     Interval,
     Not,
     Or,
+    Point,
     Polygon,
     Rectangle,
     Shape,
@@ -42,7 +43,7 @@ from tregflow.gates.shapes import (
 )
 from tregflow.gating import Gated
 from tregflow.populations import negatives
-from tregflow.sample import Rows
+from tregflow.sample import Rows, Values
 from tregflow.shelf import Shelf, shelved
 from tregflow.template import ROOT, UNSCALED, Measure, Population
 from tregflow.transforms import Transform
@@ -58,8 +59,8 @@ NUDGE = 0.01
 FEW = 100
 """Events below an edge under which they do not tell what the negatives are."""
 
-Step = Callable[[float], float]
-"""Where an edge goes, axis units."""
+Step = Callable[[Values], Values]
+"""Where edges go, axis units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def moved(shape: Shape, steps: Sequence[Step | None], units: Sequence[float]) ->
     shape : Shape
         Axis units.
     steps : sequence of callable or None
-        Where an edge on each axis goes; None leaves the axis.
+        Where edges on each axis go; None leaves the axis.
     units : sequence of float
         Length of each axis: corners beyond it stand for open sides.
 
@@ -159,34 +160,37 @@ def moved(shape: Shape, steps: Sequence[Step | None], units: Sequence[float]) ->
     Shape
     """
     if isinstance(shape, Interval):
-        low, high = (_edge(edge, steps[0], units[0]) for edge in (shape.low, shape.high))
-        return Interval(low, high)
+        return Interval(*_stepped((shape.low, shape.high), steps[0], units[0]))
     if isinstance(shape, Rectangle):
-        low_corner, high_corner = (_corner(corner, steps, units) for corner in (shape.low, shape.high))
-        return Rectangle(low_corner, high_corner)
+        pairs = [_stepped(pair, *to) for pair, to in _by_axis((shape.low, shape.high), steps, units)]
+        return Rectangle(*zip(*pairs, strict=True))
     if isinstance(shape, Polygon):
-        corners = (_corner(vertex, steps, units) for vertex in shape.vertices)
-        return Polygon(tuple((x, y) for x, y in corners))
+        x, y = (_stepped(places, *to) for places, to in _by_axis(shape.vertices, steps, units))
+        return Polygon(tuple(zip(x, y, strict=True)))
     if isinstance(shape, Ellipse):
         return _ellipse(shape, steps)
     return _combined(shape, steps, units)
 
 
-def _combined(shape: Shape, steps: Sequence[Step | None], units: Sequence[float]) -> Shape:
-    if isinstance(shape, Not):
-        return Not(moved(shape.part, steps, units))
-    if isinstance(shape, (And, Or)):
-        return type(shape)(tuple(moved(part, steps, units) for part in shape.parts))
-    return shape
+To = tuple[Step | None, float]
 
 
-def _corner(corner: Sequence[float], steps: Sequence[Step | None], units: Sequence[float]) -> tuple[float, ...]:
-    return tuple(_edge(*one) for one in zip(corner, steps, units, strict=True))
+def _by_axis(
+    corners: Sequence[Point], steps: Sequence[Step | None], units: Sequence[float]
+) -> Iterator[tuple[Point, To]]:
+    """Yield the coordinates of some corners on each axis, where they go there, and its length."""
+    yield from zip(zip(*corners, strict=True), zip(steps, units, strict=True), strict=True)
 
 
-def _edge(edge: float, step: Step | None, unit: float) -> float:
-    is_open = not OPEN[0] * unit < edge < OPEN[1] * unit
-    return edge if step is None or is_open else step(edge)
+def _stepped(places: Point, step: Step | None, unit: float) -> Point:
+    """Return coordinates of one axis moved; those of open sides stay."""
+    if step is None:
+        return places
+    is_edge = [OPEN[0] * unit < place < OPEN[1] * unit for place in places]
+    there = iter(
+        step(np.array([place for place, moves in zip(places, is_edge, strict=True) if moves])).tolist()
+    )
+    return tuple(next(there) if moves else place for place, moves in zip(places, is_edge, strict=True))
 
 
 def _ellipse(shape: Ellipse, steps: Sequence[Step | None]) -> Ellipse:
@@ -195,13 +199,21 @@ def _ellipse(shape: Ellipse, steps: Sequence[Step | None]) -> Ellipse:
     for axis, step in enumerate(steps):
         if step is not None:
             reach = math.sqrt(shape.distance * shape.covariance[axis][axis])
-            low, high = step(shape.centre[axis] - reach), step(shape.centre[axis] + reach)
+            low, high = step(shape.centre[axis] + reach * np.array([-1.0, 1.0])).tolist()
             centre[axis], widths[axis] = (low + high) / 2, (high - low) / (2 * reach)
     covariance = tuple(
         tuple(value * own * other for value, other in zip(row, widths, strict=True))
         for row, own in zip(shape.covariance, widths, strict=True)
     )
     return Ellipse(tuple(centre), covariance, shape.distance)
+
+
+def _combined(shape: Shape, steps: Sequence[Step | None], units: Sequence[float]) -> Shape:
+    if isinstance(shape, Not):
+        return Not(moved(shape.part, steps, units))
+    if isinstance(shape, (And, Or)):
+        return type(shape)(tuple(moved(part, steps, units) for part in shape.parts))
+    return shape
 
 
 def edges(shape: Shape, axis: int, unit: float) -> tuple[float, ...]:
@@ -248,30 +260,21 @@ class Axis:
 
     def step(self, shift: float) -> Step:
         """Return where edges go under a shift, decades."""
-        return lambda edge: self._on_axis(self._shifted(self.linear(edge), shift))
+        return lambda edges: self.scale(self._shifted(self.scale.inverse(edges), shift))
 
-    def linear(self, edge: float) -> float:
-        """Return an edge in linear units."""
-        return float(self.scale.inverse(np.array(edge)))
-
-    def _on_axis(self, linear: float) -> float:
-        return float(self.scale(np.array([linear]))[0])
-
-    def _shifted(self, linear: float, shift: float) -> float:
+    def _shifted(self, linear: Values, shift: float) -> Values:
         if self.kind == "share":
             return linear * (1 + SHARE_PER_DECADE * shift)
-        if self.is_log_like(linear):
-            return linear * 10.0**shift
-        return linear + shift / self.first * self.spread
+        by_spread = linear + shift / self.first * self.spread
+        return np.where(self.is_log_like(linear), linear * 10.0**shift, by_spread)
 
-    def is_log_like(self, linear: float) -> bool:
-        """Return whether decades mean something at a place, linear units."""
-        if linear <= 0:
-            return False
+    def is_log_like(self, linear: Values) -> Mask:
+        """Return where decades mean something; linear units."""
         if not math.isfinite(self.scale.decade):  # a straight axis: a shift must at least leave the noise
-            return linear * (10.0**self.first - 1) >= self.spread
-        below, above = self._on_axis(linear * 10**-NUDGE), self._on_axis(linear * 10**NUDGE)
-        return above - below >= NEAR_ZERO * 2 * NUDGE * self.scale.decade
+            return (linear > 0) & (linear * (10.0**self.first - 1) >= self.spread)
+        above = np.where(linear > 0, linear, 1.0)
+        length = self.scale(above * 10**NUDGE) - self.scale(above * 10**-NUDGE)
+        return (linear > 0) & (length >= NEAR_ZERO * 2 * NUDGE * self.scale.decade)
 
     def label(self, shift: float) -> str:
         """Return a shift in words: ``+0.1``, ``+1 SD``, ``+5 %``."""
@@ -311,20 +314,18 @@ def axes_of(gated: Gated, population: Population, shelf: Shelf) -> tuple[Axis, .
     return tuple(found)
 
 
-def _axis(
-    gated: Gated, population: Population, marker: str, reached: Sequence[float], shelf: Shelf
-) -> Axis:
+def _axis(gated: Gated, population: Population, marker: str, reached: Sequence[float], shelf: Shelf) -> Axis:
     plain = Axis(marker, gated.bound.scales[marker], gated.template.shifts[0])
     if UNSCALED.fullmatch(marker):
         return replace(plain, kind="share")
-    linear = [plain.linear(edge) for edge in reached]
-    if math.isfinite(plain.scale.decade) and all(map(plain.is_log_like, linear)):
+    linear = plain.scale.inverse(np.array(reached))
+    if math.isfinite(plain.scale.decade) and plain.is_log_like(linear).all():
         return plain
     values = shelf.held.linear(marker, shelf.members[population.parent])
-    below = values[values < max(linear)]
+    below = values[values < linear.max()]
     _, spread = negatives(below if len(below) >= FEW else values)
     near = replace(plain, spread=spread if math.isfinite(spread) else 0.0)
-    return near if any(map(near.is_log_like, linear)) else replace(near, kind="spread")
+    return near if near.is_log_like(linear).any() else replace(near, kind="spread")
 
 
 # --------------------------------------------------------------------------------------- recounting
@@ -360,7 +361,10 @@ class _Sieve:
     def masks(self) -> Mapping[str, Mask]:
         """Which events the gate of each of these lets through, whatever the others do."""
         every = np.arange(self.shelf.events)
-        return {name: self._shape(name).contains(self._view(name, every, self.shelf.members)) for name in self.line}
+        return {
+            name: self._shape(name).contains(self._view(name, every, self.shelf.members))
+            for name in self.line
+        }
 
     @cached_property
     def axes(self) -> Mapping[str, tuple[Axis, ...]]:
@@ -386,6 +390,13 @@ class _Sieve:
     def _view(self, name: str, rows: Rows, known: Mapping[str, Rows]) -> View:
         population = self.gated.template.population(name)
         return self.shelf.held.view(population.markers, rows, known)
+
+    def _cut(self, name: str, rows: Rows) -> View:
+        """Return some events as a gate sees them, laid side by side unless it asks for other populations."""
+        if named(self._shape(name)):
+            return self._view(name, rows, self.shelf.members)
+        markers = self.gated.template.population(name).markers
+        return self.shelf.held.cut(markers, rows).view(markers, np.arange(len(rows)))
 
     # ------------------------------------------------------------------------------------ scenarios
 
@@ -426,11 +437,11 @@ class _Sieve:
         passed = {one: self._passed(name, one) for measure in measures for one in (measure.count, measure.of)
                   if name in self._path(one)}  # fmt: skip
         rows = np.flatnonzero(np.logical_or.reduce(list(passed.values())))
-        view = self._view(name, rows, self.shelf.members)
+        view, within = self._cut(name, rows), {one: mask[rows] for one, mask in passed.items()}
 
         def recount(shape: Shape) -> Counts:
-            kept = members(shape, view)
-            counted = {one: int(np.count_nonzero(mask[kept])) for one, mask in passed.items()}
+            kept = shape.contains(view)
+            counted = {one: int(np.count_nonzero(mask & kept)) for one, mask in within.items()}
             return _counts(measures, lambda one: counted.get(one, self._events_of(one)))
 
         return recount

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import real_cells
 
+from tregflow.bridge import landmarks
 from tregflow.gating import Gated, gate
 from tregflow.io.fcs import read_fcs
 from tregflow.io.trials import write_trial
@@ -47,10 +48,8 @@ def with_landmarks(template: Template, reference: Path, named: Mapping[str, str]
 
 
 def _positions(gated: Gated, population: str, marker: str) -> list[float]:
-    from tregflow.bridge import landmarks
-
     values = gated.bound.view((marker,), gated.members[population]).points()[:, 0]
-    return [round(float(place), 6) for place in landmarks(values[np.isfinite(values)])]
+    return [round(float(place), 6) for place in landmarks(values[np.isfinite(values)]).positions]
 
 
 def simulated_lot(seed: int, events: int, folder: Path) -> Path:

@@ -104,7 +104,9 @@ def best_above(told: Told, inside: Mask, order: NDArray[np.intp]) -> float:
     """Return the F1 of the best cut that keeps the first so many events of an order."""
     counted = inside[order]
     kept, both = np.cumsum(counted), np.cumsum(counted & told.wanted[order])
-    return float(np.max(2 * both / (kept + told.all_wanted), initial=0.0)) if told.all_wanted else float("nan")
+    return (
+        float(np.max(2 * both / (kept + told.all_wanted), initial=0.0)) if told.all_wanted else float("nan")
+    )
 
 
 def outline(told: Told, pair: tuple[str, str] = ("CD25", "CD127")) -> float:

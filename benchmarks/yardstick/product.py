@@ -93,7 +93,9 @@ def answers(template: Template, tubes: Sequence[Tube], root: Path, out: Path) ->
 
 def _statuses(outcome: Outcome | None) -> str:
     gates = outcome.gates.items() if outcome else ()
-    return ", ".join(f"{name} {placed['status']}" for name, placed in gates if placed["status"] not in ("stored", "found"))
+    return ", ".join(
+        f"{name} {placed['status']}" for name, placed in gates if placed["status"] not in ("stored", "found")
+    )
 
 
 def _primary(path: Path) -> list[dict[str, str]]:

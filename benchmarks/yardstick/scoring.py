@@ -171,7 +171,9 @@ def scored(
     tube = (answer.tube.sample, answer.tube.subject, answer.tube.visit, int(truth.cd4.sum()), truth.percent)
     told = _told(answer.again, truth) if answer.again else None
     best = (oracle.outline(told), oracle.boundary(told)) if told and oracles else (math.nan, math.nan)
-    row = Row(*common, gates, *tube, answer.percent, _event_f1(answer, truth), *best, answer.verdict, answer.codes)
+    row = Row(
+        *common, gates, *tube, answer.percent, _event_f1(answer, truth), *best, answer.verdict, answer.codes
+    )
     return [row, *([Row(*common, "mindensity", *tube, *_peer(told))] if peer and told else [])]
 
 

@@ -116,14 +116,29 @@ def _codes(rows: Iterable[Row]) -> str:
         for code in row.codes.split():
             if code[0] in "EF":
                 counted[code] = counted.get(code, 0) + 1
-    return " ".join(f"{code}:{count}" for code, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))) or "-"
+    return (
+        " ".join(
+            f"{code}:{count}" for code, count in sorted(counted.items(), key=lambda one: (-one[1], one[0]))
+        )
+        or "-"
+    )
+
+
+def silent_table(rows: Sequence[Row]) -> str:
+    """Return the percents that are wrong and that nobody is asked to look at, one by one."""
+    heads = ("kind", "seed", "sample", "gates", "true %", "percent", "codes")
+    silent = [row for row in rows if row.is_wrong and not row.is_flagged]
+    return table(heads, ((row.kind, row.seed, row.sample, row.gates, number(row.truth, 2), number(row.percent, 2),
+                          row.codes) for row in silent)) if silent else "none"  # fmt: skip
 
 
 def tissue_table(rows: Sequence[tuple[Row, str]]) -> str:
     """Return real tubes beside their manual gates; ``factor`` is how far off the percent is, above 1."""
     heads = ("set", "sample", "gates", "manual CD4+", "manual %", "percent", "factor", "F1", "outline", "boundary",
              "verdict", "codes", "statuses")  # fmt: skip
-    order = sorted(rows, key=lambda pair: (pair[0].kind, pair[0].gates != "left out", pair[0].gates, pair[0].sample))
+    order = sorted(
+        rows, key=lambda pair: (pair[0].kind, pair[0].gates != "left out", pair[0].gates, pair[0].sample)
+    )
     return table(heads, (
         (row.kind, row.sample, row.gates, row.cd4, number(row.truth, 2), number(row.percent, 2), number(factor(row), 2),
          number(row.f1), number(row.outline), number(row.boundary), row.verdict, row.codes, statuses)
@@ -137,7 +152,9 @@ def agreement_lines(rows: Sequence[Row], bounds: Sequence[float], enough: int) -
     for (kind, gates), own in grouped(rows, lambda row: (row.kind, row.gates)).items():
         large = [row for row in own if row.cd4 >= enough]
         small = [row for row in own if row.cd4 < enough]
-        within = ", ".join(f"{sum(factor(row) <= bound for row in large)}/{len(large)} within {bound:g}" for bound in bounds)
+        within = ", ".join(
+            f"{sum(factor(row) <= bound for row in large)}/{len(large)} within {bound:g}" for bound in bounds
+        )
         flagged = f"smaller ones with review or fail: {sum(row.is_flagged for row in small)}/{len(small)}"
         lines.append(f"{kind}, {gates}: of tubes with at least {enough} CD4+, {within}; mean F1 "
                      f"{number(mean(row.f1 for row in large))}; {flagged}")  # fmt: skip
@@ -148,7 +165,9 @@ def factor(row: Row) -> float:
     """Return by what factor a percent is off, above 1; NaN where there is none, infinite where one of the two is 0."""
     if not row.has_number or row.percent == row.truth:
         return 1.0 if row.has_number else math.nan
-    return math.inf if 0 in (row.percent, row.truth) else max(row.percent / row.truth, row.truth / row.percent)
+    return (
+        math.inf if 0 in (row.percent, row.truth) else max(row.percent / row.truth, row.truth / row.percent)
+    )
 
 
 def fold_table(rows: Sequence[Row]) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import real_cells
 from numpy.typing import NDArray
 
+from tregflow.gates.anchors import lying
 from tregflow.gates.shapes import Ellipse, Interval, Polygon, Rectangle, Shape
 from tregflow.gating import Gated, gate
 from tregflow.io.fcs import read_fcs
@@ -131,7 +132,7 @@ def replaced(content: Mapping[str, Any], training: Sequence[Trained]) -> Content
     From the top of the hierarchy down. *Kinds of a model*: manual Tregs are given to the nearest of the kinds
     that are kept, other CD4+ events to the nearest of the rest, and each kind is put at the median of what
     it was given and as wide as its robust SD, the median over tubes of both; five rounds. *Where a reference
-    population lies* (``at`` of ``anchored``): the median over tubes of its median. *Outlines, stored cuts and
+    population lies* (``at`` and ``spread`` of ``anchored``): the medians over tubes. *Outlines, stored cuts and
     their windows*: moved as a whole to where the mean over tubes of F1 against the manual members, inside
     the manual parent, is highest, on a grid of 0.02 and then of 0.005 axis units; of equal moves the smallest.
     """
@@ -149,14 +150,15 @@ def _put_anchor(placed: Content, written: Content, tubes: Sequence[Trained]) -> 
     settings = written["gate"].get("anchored")
     if not settings:
         return
-    medians = []
+    found = []
     for tube in tubes:
         gated = tube.gated(placed)
         rows = gated.members.get(settings["of"], ())
         if len(rows) >= FEWEST:
-            medians.append(np.median(gated.bound.view(tuple(written["markers"]), rows).points(), axis=0))
-    if medians:
-        settings["at"] = _plain(np.median(medians, axis=0))
+            found.append(lying(gated.bound.view(tuple(written["markers"]), rows).points()))
+    for name, told in zip(("at", "spread"), zip(*found, strict=True), strict=False):
+        if name in settings:
+            settings[name] = _plain(np.median(told, axis=0))
 
 
 def _put_outline(placed: Content, written: Content, tubes: Sequence[Trained]) -> None:
@@ -279,7 +281,9 @@ def _kept_kinds(placed: Content, name: str) -> frozenset[str]:
     return frozenset(kind for gate_ in gates if gate_ and gate_["model"] == name for kind in gate_["keep"])
 
 
-def _given(placed: Content, model: Content, kept: frozenset[str], tube: Trained) -> dict[str, tuple[Floats, Floats]]:
+def _given(
+    placed: Content, model: Content, kept: frozenset[str], tube: Trained
+) -> dict[str, tuple[Floats, Floats]]:
     """Return median and robust SD of the events that each kind is given; kinds with few are left out."""
     template = Template.from_mapping(placed)
     bound = template.bind(tube.sample, tube.channels)

@@ -57,6 +57,9 @@ FAILURES: Mapping[str, Mapping[str, Any]] = {
 }
 """What goes wrong: the simulator's kinds of trouble, and graver ones, so that percents are wrong in many ways."""
 
+LOT = 60_000
+"""Events of a reference lot's aliquot at least: enough for its landmarks, however small the trial's tubes are."""
+
 CLEAN = "clean"
 """The kind without trouble: what is flagged there is flagged for nothing."""
 
@@ -168,7 +171,7 @@ def _of_lot(task: Task, template: Template, folder: Path) -> Template:
         return template
     if task.real:
         return with_landmarks(template, diluted_lot(_source(task), task.options["cd4"], folder))
-    return with_landmarks(template, simulated_lot(task.trial.seed, task.trial.events, folder))
+    return with_landmarks(template, simulated_lot(task.trial.seed, max(task.trial.events, LOT), folder))
 
 
 def _source(task: Task) -> real_cells.Source:
@@ -177,7 +180,9 @@ def _source(task: Task) -> real_cells.Source:
     return real_cells.source(tube)
 
 
-def _gated(task: Task, name: str, template: Template, root: Path, out: Path, is_first: bool) -> Iterator[Judged]:
+def _gated(
+    task: Task, name: str, template: Template, root: Path, out: Path, is_first: bool
+) -> Iterator[Judged]:
     tubes = read_sheet(root / "samples.csv", [marker.name for marker in template.markers])
     for answer in answers(template, tubes, root, out):
         truth = _truth(root, answer.tube.sample, is_real=bool(task.real))
@@ -237,4 +242,6 @@ def _shifted(kind: str, size: float) -> dict[str, float]:
 def compensated(template: Template) -> Template:
     """Return a template of exported tubes for files that hold a matrix again."""
     content = dict(template.to_mapping())
-    return Template.from_mapping({**content, "compensation": "file"} if content["compensation"] == "none" else content)
+    return Template.from_mapping(
+        {**content, "compensation": "file"} if content["compensation"] == "none" else content
+    )

@@ -9,6 +9,9 @@ from scipy.special import ndtri
 
 from tregflow.errors import GateError
 from tregflow.gates.cuts import quantile, tail, valley
+from tregflow.gates.method import Doubt
+from tregflow.io.fcs import read_fcs
+from tregflow.transforms import Logicle
 
 
 def normal(events, centre, spread):
@@ -70,9 +73,68 @@ class TestValley:
         with pytest.raises(GateError) as error:
             valley(events, within=(0.31, 0.36))
         assert str(error.value) == (
-            "between 0.31 and 0.36 the density of 4,000 events does not fall below the lower of the peaks "
-            "around it (0.28, 0.70)"
+            "no valley between 0.31 and 0.36 among 4,000 events: "
+            "a flank of the peaks at 0.28, 0.70, which are parted at 0.56"
         )
+
+    def test_a_window_high_on_a_flank_has_no_valley_and_one_low_on_it_the_edge(self):
+        events = drawn(50_000, *TWO)
+        with pytest.raises(
+            GateError, match=r": a flank of the peaks at 0\.30, 0\.60, which are parted at 0\.45$"
+        ):
+            valley(events, within=(0.54, 0.58))
+        assert cut(valley(events, within=(0.49, 0.58))) == 0.49
+
+    def test_shallow_valley_is_doubted_and_a_deep_one_not(self):
+        shallow = valley(drawn(50_000, (0.5, 0.30, 0.06), (0.5, 0.46, 0.06)))
+        (doubt,) = shallow.doubts
+        assert doubt == Doubt("weak", "the valley at 0.38 is only 16 % deep (depth 0.84)")
+        assert valley(drawn(50_000, (0.5, 0.30, 0.06), (0.5, 0.54, 0.06))).doubts == ()
+
+    def test_depth_that_is_doubted_gives_a_twentieth_of_either_to_the_other(self):
+        apart = 2 * -ndtri(0.05) * 0.05
+        found = valley(drawn(200_000, (0.5, 0.30, 0.05), (0.5, 0.30 + apart, 0.05)))
+        assert found.evidence["depth"] == pytest.approx(0.5, abs=0.05)
+
+    def test_three_kinds_of_few_cells_stay_three(self):
+        events = drawn(1_500, (0.35, 0.28, 0.03), (0.3, 0.42, 0.03), (0.35, 0.80, 0.03))
+        found = valley(events, within=(0.31, 0.39))
+        assert found.evidence["peaks"] == 3
+        assert cut(found) == pytest.approx(0.35, abs=0.02)
+        assert found.evidence["kernel"] < 0.03 < 0.9 * events.std() * 1_500**-0.2
+
+    def test_kernel_is_at_least_what_was_asked_for(self):
+        assert valley(drawn(300_000, *TWO), smooth=0.03).evidence["kernel"] == 0.03
+
+    @pytest.mark.parametrize("scale", [-1, 1])
+    def test_shoulder_is_parted_where_both_are_equally_dense(self, scale):
+        events = drawn(60_000, (0.75, 0.40 * scale, 0.05), (0.25, 0.53 * scale, 0.05))
+        found = valley(events)
+        assert found.evidence["peaks"] == 1
+        assert found.evidence["depth"] == 1
+        equal = (0.40 + 0.13 / 2 + math.log(0.75 / 0.25) * 0.05**2 / 0.13) * scale
+        assert cut(found) == pytest.approx(equal, abs=0.01)
+        (doubt,) = found.doubts
+        assert doubt.kind == "weak"
+        assert doubt.sentence.endswith("one is a shoulder of the other")
+
+    def test_shoulder_in_the_window_counts_before_a_valley_beside_it(self):
+        parts = ((0.6, 0.40, 0.05), (0.13, 0.535, 0.05), (0.27, 0.80, 0.04))
+        events = drawn(60_000, *parts)
+        assert cut(valley(events)) == pytest.approx(0.67, abs=0.02)
+        assert cut(valley(events, within=(0.45, 0.55))) == pytest.approx(0.49, abs=0.02)
+
+    @pytest.mark.parametrize("events", [500, 5_000, 50_000])
+    @pytest.mark.parametrize("kind", ["normal", "gamma", "student"])
+    def test_one_kind_of_cell_has_neither_valley_nor_shoulder(self, events, kind):
+        rng = np.random.default_rng(12)
+        draw = {
+            "normal": lambda: rng.normal(size=events),
+            "gamma": lambda: rng.gamma(4, size=events),
+            "student": lambda: rng.standard_t(4, events),
+        }[kind]
+        found = [_cut_or_none(0.3 + 0.05 * draw()[:, None]) for _ in range(20)]
+        assert found == [None] * 20
 
     def test_few_events_are_as_good_as_many(self):
         many = cut(valley(drawn(300_000, *TWO)))
@@ -148,6 +210,37 @@ class TestValley:
         assert min(_seconds(lambda: valley(events)) for _ in range(5)) < 0.05
 
 
+def _cut_or_none(events):
+    try:
+        return cut(valley(events))
+    except GateError:
+        return None
+
+
+@pytest.mark.data
+class TestCD4OfALymphNode:
+    """A real tube whose CD4 reaches down to the negatives: where a cut would go through the cloud, it is said."""
+
+    @pytest.fixture
+    def cd4(self, data):
+        sample = read_fcs(data / "treg/flowatlas_tcells/412C/412C_mLN_026.cleaned.fcs")
+        names = [channel.name for channel in sample.channels]
+        linear = sample.columns([names.index("FJComp-355 820_60-A")])[0]
+        return Logicle(262_144, 1.0, 4.5, 0)(linear)[:, None]
+
+    def test_shallow_valley_between_clouds_that_overlap_is_doubted(self, cd4):
+        found = valley(cd4)
+        assert 0.26 < cut(found) < 0.32
+        assert found.evidence["depth"] > 0.5
+        assert [doubt.kind for doubt in found.doubts] == ["weak"]
+
+    def test_window_in_the_cloud_holds_no_valley(self, cd4):
+        with pytest.raises(
+            GateError, match=r"^no valley between 0\.40 and 0\.60 .*: a flank of the peaks at 0\.2"
+        ):
+            valley(cd4, within=(0.40, 0.60))
+
+
 def _seconds(work):
     start = time.process_time()
     work()
@@ -167,6 +260,33 @@ class TestTail:
         clean = rng.normal(0.3, 0.04, 50_000)
         sticky = 0.3 + rng.exponential(0.15, 10_000)
         assert cut(tail(axis(clean, sticky))) == pytest.approx(0.46, abs=0.02)
+
+    @pytest.mark.parametrize(("shape", "most"), [(4, 0.7), (9, 0.3)])
+    def test_skewed_negatives_stay_below(self, shape, most):
+        events = 0.1 + 0.02 * np.random.default_rng(3).gamma(shape, size=50_000)[:, None]
+        assert 100 * (events >= cut(tail(events))).mean() < most
+
+    def test_skewed_to_the_other_side_does_not_push_the_cut_away(self):
+        events = 0.6 - 0.02 * np.random.default_rng(3).gamma(4, size=50_000)[:, None]
+        assert cut(tail(events)) < 0.54 + 4 * events.std()
+
+    def test_another_peak_above_is_told(self):
+        found = tail(drawn(50_000, (0.8, 0.30, 0.04), (0.2, 0.70, 0.06)))
+        assert found.evidence["peaks"] == 2
+        assert found.evidence["separation"] == pytest.approx(
+            0.4 / math.hypot(0.04, 0.06) * math.sqrt(2), rel=0.1
+        )
+        assert found.evidence["depth"] < 0.1
+        assert found.doubts == ()
+        assert "separation" not in tail(SAMPLE_Y).evidence
+
+    @pytest.mark.parametrize(
+        ("sd", "says"), [(4, "lies in the peak at 0.48"), (6, "lies beyond another peak, at 0.48")]
+    )
+    def test_cut_through_another_peak_is_doubted(self, sd, says):
+        (doubt,) = tail(drawn(50_000, (0.7, 0.30, 0.04), (0.3, 0.48, 0.04)), sd=sd).doubts
+        assert doubt.kind == "weak"
+        assert says in doubt.sentence
 
     def test_unit_of_the_axis_does_not_matter(self):
         assert cut(tail(SAMPLE_Y)) * 4.5 == pytest.approx(0.5 + 4 * 0.2, abs=0.01)

@@ -64,6 +64,11 @@ FEW = 0.05
 """The same among the events near where single cells are expected."""
 ABOUT = 0.05
 """Standard deviation of the ratio before it is known, as a share of it."""
+STEP = 0.15
+"""How far, as a share of it, the ratio may change from one bin to the next: large cells have a lower one, but not
+as low as doublets."""
+MOST = 0.7
+"""Share of a bin's events near the expected ratio from which on its doublets are too few to matter."""
 NEAR = 4.0
 """Standard deviations around the expected ratio in which the next bin's is looked for."""
 FEWEST_NEAR = 20
@@ -72,7 +77,7 @@ ASTRAY = 1.5
 """Standard deviations off the expected ratio beyond which what is found is doublets, and that is kept."""
 LOOK_BACK = 4
 """How many bins say how the ratio goes on."""
-UPPER = (0.6, 0.25)
+UPPER = (0.5, 0.25)
 """Heights down to which the ratio's peak is followed, by its top: mostly the upper side."""
 NARROWEST = 0.01
 """Least standard deviation of the ratio, as a share of it."""
@@ -97,7 +102,7 @@ CORE_VARIANCE = float(1 + np.diff((2 + HALVES) * np.exp(-HALVES))[0] / np.diff(H
 """Variance of what counts by the Gaussian's: chi-square of 4 by that of 2 degrees of freedom."""
 PUSH = 2.0
 """How far a round goes beyond its own answer for the cluster's size: each goes about a third of the way."""
-STILL = 1e-5
+STILL = 3e-5
 """Standard deviations by which a settled cluster may still move in a round."""
 WIDER = 2.0
 """Standard deviation of the first core, kernels: wide enough to grow on a grid."""
@@ -235,7 +240,7 @@ def singlet_band(
 
 def _measured(points: Values, weights: Values | None) -> tuple[Values, Values, Values | None]:
     """Return area, height and weight of the events that have an area and a height."""
-    area, height = points[:, 0], points[:, 1]
+    area, height = np.ascontiguousarray(points.T)
     real = (area > 0) & (height > 0)
     if weights is not None:
         real &= weights > 0
@@ -352,15 +357,20 @@ def _bend(rungs: Sequence[_Rung]) -> float:
 
 
 def _settled(expected: _Rung, ratios: Histogram, widen: float = math.inf) -> _Rung:
-    """Return the centre and spread of the ratios near the expected one, or that where they are few or astray."""
-    far = NEAR * expected.spread
+    """Return the centre and spread of the ratios near the expected one, or that where they are few or astray.
+
+    Where most of a bin lies near, all of it counts; where not, doublets do not: only the uppermost peak.
+    """
+    far = max(NEAR * expected.spread, STEP * expected.ratio)
     near = ratios.between(expected.ratio - far, expected.ratio + far)
     if near.events < FEWEST_NEAR:
         return expected
-    ratio, spread = _upper(near)
-    if widen < math.inf and abs(ratio - expected.ratio) > ASTRAY * expected.spread:
+    clean = near.events >= MOST * ratios.events
+    ratio, spread = _quartiles(near) if clean else _upper(near)
+    if not clean and widen < math.inf and abs(ratio - expected.ratio) > ASTRAY * expected.spread:
         return expected
-    return _Rung(expected.area, ratio, max(min(spread, widen * expected.spread), NARROWEST * ratio))
+    widest = max(widen * expected.spread, clean * ABOUT * ratio)
+    return _Rung(expected.area, ratio, max(min(spread, widest), NARROWEST * ratio))
 
 
 def _upper(near: Histogram) -> tuple[float, float]:
@@ -431,9 +441,9 @@ def cluster(
     for nothing, the covariance divided by what such trimming takes from a Gaussian's, until nothing
     changes. Neighbours farther out than that count for nothing.
     """
-    points, weights, events = weighed(points, weights)
+    columns, weights, events = weighed(np.ascontiguousarray(points.T), weights, axis=1)
     _demand_events(events, "a cluster")
-    grid = _gridded(points, weights)
+    grid = _gridded(columns, weights)
     started = near if isinstance(near, Ellipse) else None
     window = grid.box(within)
     start = grid.of(started) if started else grid.start_at(grid.top(window))
@@ -527,8 +537,7 @@ class _Grid:
 _DIAGONAL = np.repeat(np.arange(CELLS, dtype=np.float64)[:, None], 2, axis=1)
 
 
-def _gridded(points: Values, weights: Values | None) -> _Grid:
-    columns = np.ascontiguousarray(points.T)
+def _gridded(columns: Values, weights: Values | None) -> _Grid:
     inner = np.logical_and(*[(column > column.min()) & (column < column.max()) for column in columns])
     columns = columns.compress(inner, axis=1)
     weights = None if weights is None else weights.compress(inner)

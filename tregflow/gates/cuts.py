@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated
 
-import numpy as np
 from annotated_types import Gt, Lt
 
 from tregflow.errors import GateError
@@ -29,6 +28,7 @@ from tregflow.gates.density import (
     weighed,
 )
 from tregflow.gates.method import Doubt, Found, Range, counted
+from tregflow.gates.quantiles import quantiles
 from tregflow.gates.shapes import Interval, Shape
 from tregflow.sample import Values
 
@@ -42,8 +42,6 @@ FLANKS = (0.5, 0.4)
 """Heights down to which the main peak is followed, by its top: more of the upper side, where the cut will be."""
 TAIL_SMOOTH = 0.005
 """Least kernel for a peak whose width is measured, axis lengths."""
-SLICES = 4096
-"""Slices of an axis, of which only those that hold a quantile are sorted."""
 
 
 def valley(
@@ -102,7 +100,7 @@ def valley(
     points, weights, events = weighed(points[:, 0], weights)
     seen, tops = settled(points, smooth, weights, prominence=prominence, share=share)
     valleys = [found for left, right in pairwise(tops) if (found := trough(seen, left, right, within))]
-    beside = list(_within(shoulders(seen, tops, prominence=prominence, share=share), within))
+    beside = list(_within(shoulders(seen, prominence=prominence, share=share), within))
     best = [list(_within(valleys, within)), beside, valleys]
     if not any(best):
         raise GateError(_no_valley(seen, tops, within, counted(events)))
@@ -146,7 +144,7 @@ def _where(seen: Density, tops: Sequence[int], within: Range | None) -> str:
     bottoms = ", ".join(
         f"{found.cut:.2f}" for left, right in pairwise(tops) if (found := trough(seen, left, right))
     )
-    return f"it lies on a flank of the peaks at {places}; between them it is emptiest at {bottoms}"
+    return f"a flank of the peaks at {places}, which are parted at {bottoms}"
 
 
 def tail(
@@ -249,7 +247,7 @@ def quantile(
     needed = math.ceil(round(5 / min(at, 1 - at), 6))
     if events < needed:
         raise GateError(f"{counted(events)}, the {at:g} quantile needs {needed:,}")
-    cut = float(np.quantile(points, at)) if weights is None else _weighted(points, weights, at * (events - 1))
+    cut = float(quantiles(points, (at,), weights)[0])
     above = points >= cut
     beyond = int(above.sum()) if weights is None else float(weights[above].sum())
     return Found(Interval(low=cut), {"above": beyond, "events": events})
@@ -266,19 +264,3 @@ def _beside(
     beyond = f"the cut at {cut:.2f} lies beyond another peak, at {centre:.2f}"
     doubts = [beyond] if cut >= centre else [inside] if depth > SHALLOW else []
     return {"separation": apart, "depth": depth}, tuple(Doubt("weak", said) for said in doubts)
-
-
-def _weighted(values: Values, weights: Values, place: float) -> float:
-    """Return the value at a place, counted from 0, among values that are repeated and in order."""
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return low
-    slices = ((values - low) * (SLICES / (high - low))).astype(np.intp)
-    ends = np.bincount(slices, weights, minlength=SLICES + 1).cumsum()
-    first, last = np.searchsorted(ends, (math.floor(place), math.floor(place) + 1), side="right")
-    chosen = (slices >= first) & (slices <= last)
-    ordered = values[chosen].argsort()
-    total = (ends[first - 1] if first else 0.0) + weights[chosen][ordered].cumsum()
-    picked = np.searchsorted(total, (math.floor(place), math.floor(place) + 1), side="right")
-    below, above = values[chosen][ordered][np.minimum(picked, len(ordered) - 1)]
-    return float(below + (above - below) * (place - math.floor(place)))

@@ -10,7 +10,7 @@ bounding box in linear units, and only what lies inside is brought to the axis.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ SLACK = 1e-9
 never decide an event."""
 
 Point = tuple[float, ...]
+
 
 OPEN = (-0.2, 1.1)
 """Axis lengths beyond which a corner only says that the outline is open on that side."""
@@ -301,7 +302,7 @@ class Everything:
         return {"everything": {}}
 
 
-def bounds(shape: Shape, axis: int, unit: float = 1.0) -> tuple[float, float]:
+def bounds(shape: Shape, axis: int, units: Point) -> tuple[float, float]:
     """Return the lowest and the highest edge of a shape on an axis; infinite where it is open.
 
     Parameters
@@ -310,19 +311,41 @@ def bounds(shape: Shape, axis: int, unit: float = 1.0) -> tuple[float, float]:
         Axis units.
     axis : int
         Counted from 0.
-    unit : float
-        Length of the axis: a corner beyond it, or below zero by a fifth of it, stands for an open side.
+    units : tuple of float
+        Length of each axis. An outline that leaves the axes is open on that side: what it does out there
+        is nobody's edge.
     """
     if isinstance(shape, Interval):
-        low, high = shape.low, shape.high
-    elif isinstance(shape, Rectangle):
-        low, high = shape.low[axis], shape.high[axis]
-    elif isinstance(shape, Polygon):
-        places = [vertex[axis] for vertex in shape.vertices]
-        low, high = min(places), max(places)
-    else:
+        return shape.low, shape.high
+    if isinstance(shape, Rectangle):
+        return shape.low[axis], shape.high[axis]
+    if not isinstance(shape, Polygon):
         return -math.inf, math.inf
-    return (low if low > OPEN[0] * unit else -math.inf), (high if high < OPEN[1] * unit else math.inf)
+    places = [corner[axis] for corner in _on_axes(shape, units)]
+    if not places:
+        return -math.inf, math.inf
+    low, high = min(places), max(places)
+    return (low if low > 0 else -math.inf), (high if high < units[axis] else math.inf)
+
+
+def _on_axes(polygon: Polygon, units: Point) -> list[Point]:
+    """Return the corners of what of a polygon lies on the axes (Sutherland and Hodgman, side by side)."""
+    corners: list[Point] = list(polygon.vertices)
+    for axis, unit in enumerate(units):
+        for way, border in ((1.0, 0.0), (-1.0, -unit)):
+            corners = list(_cut_off(corners, axis, way, border))
+    return corners
+
+
+def _cut_off(corners: Sequence[Point], axis: int, way: float, border: float) -> Iterator[Point]:
+    """Yield the corners of what lies on one side of a border, ``way * x >= border``."""
+    for start, end in zip([*corners[-1:], *corners[:-1]], corners, strict=True):
+        before, after = way * start[axis] - border, way * end[axis] - border
+        if before * after < 0:
+            share = before / (before - after)
+            yield tuple(a + share * (b - a) for a, b in zip(start, end, strict=True))
+        if after >= 0:
+            yield end
 
 
 def named(shape: Shape | None) -> tuple[str, ...]:

@@ -279,13 +279,14 @@ def _caption(paper: Paper, panel: Panel, plot: Box) -> None:
 def _band(paper: Paper, panel: Panel, band: Box) -> None:
     """Name the sign of a gate above its plot, with how clearly it parts its events where there is room."""
     look, is_bold = LOOKS[panel.sign], is_loud(panel.sign)
-    wide = width_of(panel.status_words, 8.5, bold=is_bold)
+    words = shortened(panel.status_words, band.width - 30, 8.5, bold=is_bold)
+    wide = width_of(words, 8.5, bold=is_bold)
     paper.rectangle(band, face=look.tint, edge=look.colour, width=0.8)
     if look.is_hatched:
         paper.hatching(band, look.colour)
         paper.rectangle(Box(band.left + 20, band.top + 2, round(wide) + 12, band.height - 4), face=look.tint)
     paint_badge(paper, panel.sign, band.left, band.top, band.height)
-    paper.text(band.left + 25, band.bottom - 6, panel.status_words, size=8.5, colour=look.ink, bold=is_bold)
+    paper.text(band.left + 25, band.bottom - 6, words, size=8.5, colour=look.ink, bold=is_bold)
     if panel.figures and 25 + wide + 10 + width_of(panel.figures, 8) < band.width:
         paper.text(band.right - 5, band.bottom - 6, panel.figures, colour=look.ink, align="right")
 

@@ -410,17 +410,20 @@ def _way(start: Point | None, end: Point | None) -> Values | None:
     return None if start is None or end is None else np.array([start, end])
 
 
-def _carried(then: Values, now: Values, axes: Sequence[Axis]) -> Values:
-    """Return the way of the corner that is best in view, if all went alike; else that of the middle."""
-    low, high = np.array([(axis.low, axis.high) for axis in axes]).T
-    if len(then) == len(now):
-        ways = now - then
-        seen = np.flatnonzero(((then > low) & (then < high) & (now > low) & (now < high)).all(axis=1))
-        alike = np.abs(ways - ways.mean(axis=0)).max() <= np.abs(ways.mean(axis=0)).max() / 2
-        if alike and len(seen):
-            best = min(seen, key=lambda corner: np.abs((then[corner] - low) / (high - low) - 0.5).max())
-            return np.array([then[best], now[best]])
-    return np.array([_middle(_closed(corners), axes) for corners in (then, now)])
+def _carried(then: Values, now: Values, axes: Sequence[Axis]) -> Values | None:
+    """Return the way of the corner that is best in view; None unless all corners went alike.
+
+    Where two outlines differ in form no single way is theirs: both are drawn, and that says it.
+    """
+    if len(then) != len(now):
+        return None
+    ways, (low, high) = now - then, np.array([(axis.low, axis.high) for axis in axes]).T
+    seen = np.flatnonzero(((then > low) & (then < high) & (now > low) & (now < high)).all(axis=1))
+    alike = np.abs(ways - ways.mean(axis=0)).max() <= np.abs(ways.mean(axis=0)).max() / 2
+    if not alike or not len(seen):
+        return None
+    best = min(seen, key=lambda corner: np.abs((then[corner] - low) / (high - low) - 0.5).max())
+    return np.array([then[best], now[best]])
 
 
 def _anchor(shape: Shape | None, axes: Sequence[Axis]) -> Point | None:
@@ -428,15 +431,6 @@ def _anchor(shape: Shape | None, axes: Sequence[Axis]) -> Point | None:
     if cut := edges(shape):
         return (cut[0], math.nan)[: len(axes)]
     return shape.centre[: len(axes)] if isinstance(shape, Ellipse) else None
-
-
-def _middle(path: Values, axes: Sequence[Axis]) -> Point:
-    """Return the centre of gravity of the area inside a line, as far as the axes show it."""
-    x, y = (np.clip(path[:, place], axis.low, axis.high) for place, axis in enumerate(axes))
-    turns = x[:-1] * y[1:] - x[1:] * y[:-1]
-    if abs(turns.sum()) < 1e-12 * (axes[0].high - axes[0].low) * (axes[1].high - axes[1].low):
-        return float(x.mean()), float(y.mean())
-    return tuple(float(((side[:-1] + side[1:]) * turns).sum() / (3 * turns.sum())) for side in (x, y))
 
 
 def raster(points: Values, axes: Sequence[Axis]) -> Counts:

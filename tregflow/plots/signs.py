@@ -67,8 +67,7 @@ def status_words(placed: Placed) -> str:
     """
     if placed.status in SPOKEN:
         return SPOKEN[placed.status]
-    said, sign = placed.status + _distance(placed), sign_of(placed)
-    return said if sign == placed.status else f"{sign}: {said}"
+    return sign_of(placed) + _distance(placed)
 
 
 def _distance(placed: Placed) -> str:

@@ -76,7 +76,7 @@ def read_move(text: str, template: Template) -> Move:
         raise _refused(f'--move "{text}": {name} stands on {told}; write GATE MARKER {decades:+g}')
     marker = marker or axes[name][0]
     if marker not in axes[name]:
-        told = f"{marker} is not an axis of {name}{nearest(marker, axes[name]) or f'; it has ' + ' and '.join(axes[name])}"
+        told = f"{marker} is not an axis of {name}{nearest(marker, axes[name]) or '; it has ' + ' and '.join(axes[name])}"
         raise _refused(f'--move "{text}": {told}')
     if not list(_stored(name, marker, template)):
         raise _refused(f'--move "{text}": {name} stores no coordinate of {marker}, it is placed on the events alone')
