@@ -412,20 +412,46 @@ def test_events_are_counted_again_and_must_be_the_same():
         product._require_same(stored, {"sample": "s", "numerator": "2", "denominator": "3"}, again)
 
 
-def test_a_template_without_a_bridge_needs_no_lot(tmp_path):
-    stored = template(row("A", "root", ["CD4"], above(0.5)))
-    assert lots.with_landmarks(stored, tmp_path / "none.fcs") is stored
-
-
 @pytest.mark.slow
 def test_landmarks_are_those_of_the_reference_lot(tmp_path):
-    stored = {"CD4": [0.1 * place for place in range(8)]}
-    content = dict(load_template(ROOT / "gating_strategies" / "treg.yaml").to_mapping())
-    bridge = {"drift": 0.1, "landmarks": {"root": stored}}
+    stored = load_template(ROOT / "gating_strategies" / "treg-fixed.yaml")
     reference = lots.simulated_lot(3, 30_000, tmp_path / "lot")
-    bridged = lots.with_landmarks(Template.from_mapping({**content, "bridge": bridge}), reference)
-    places = bridged.to_mapping()["bridge"]["landmarks"]["root"]["CD4"]
-    file = bridged.bind(read_fcs(reference))
-    values = file.view(("CD4",), file.finite()).points()[:, 0]
-    np.testing.assert_allclose(places, np.quantile(values, QUANTILES), rtol=0, atol=1e-5)
-    assert stored == {"CD4": [0.1 * place for place in range(8)]}
+    bridge = lots.with_landmarks(stored, reference, 0.15).to_mapping()["bridge"]
+    file = stored.bind(read_fcs(reference))
+    seen = product.gate(file, stored)
+    values = file.view(("CD25",), seen.members["CD4"]).points()[:, 0]
+    places = bridge["landmarks"]["CD4"]["CD25"]
+    np.testing.assert_allclose(places, np.quantile(values, QUANTILES), rtol=0, atol=1e-4)
+    percent = 100 * len(seen.members["Treg"]) / len(seen.members["CD4"])
+    assert (bridge["drift"], bridge["percent"]) == (0.15, pytest.approx(percent, abs=1e-3))
+
+
+def test_kinds_of_a_model_are_put_where_the_manual_members_are():
+    model = {"of": "CD4", "markers": ["CD25", "FOXP3"], "kinds": {
+        "Tconv": {"at": [0.2, 0.2], "spread": [0.1, 0.1]}, "Treg": {"at": [0.7, 0.6], "spread": [0.1, 0.1], "steady": False}}}  # fmt: skip
+    content = three_gates()
+    content["populations"][2]["gate"] = {"mixture": {"model": "kinds", "keep": ["Treg"], "stored": 0.57}}
+    tube_ = manual_tube(0.0)
+    placed = tissue.replaced({**content, "models": {"kinds": model}}, [tube_])["models"]["kinds"]["kinds"]
+    known = tube_.tube
+    for kind, members in (("Treg", known.treg), ("Tconv", known.cd4 & ~known.treg)):
+        middle = np.median(known.values[members, 1:], axis=0)
+        assert placed[kind]["at"] == pytest.approx(middle, abs=1e-6)
+        away = np.median(np.abs(known.values[members, 1:] - middle), axis=0)
+        assert placed[kind]["spread"] == pytest.approx(1.4826 * away, abs=1e-6)
+
+
+def test_an_anchored_outline_gets_its_reference_and_its_place():
+    gate = {"anchored": {"outline": above(0.7), "of": "CD4", "at": [0.4], "spread": [0.3], "drift": 0.2}}
+    content = three_gates()
+    content["populations"][1]["gate"] = gate
+    content["scales"] = {"fluorescence": {"arcsinh": {"T": 1.0, "M": 1.0}}}
+    tube_ = manual_tube(0.0)
+    placed = tissue.replaced(content, [tube_])
+    axis = Template.from_mapping(content).scales["CD25"]
+    anchored = placed["populations"][1]["gate"]["anchored"]
+    cd25 = axis(tube_.tube.values[tube_.tube.cd4, 1])
+    assert anchored["at"] == pytest.approx([np.median(cd25)], abs=0.01)
+    # of the same cells, where they lie, nothing has moved: what is drawn is where the manual edge is
+    edge = tube_.gated(placed).placed["CD25"].shape.low
+    assert edge == pytest.approx(float(axis(np.array([0.6]))[0]), abs=0.004)

@@ -212,6 +212,16 @@ class TestPlacedOn:
         assert placed(found["S01_W00"])[2] == "fmo:FOXP3"
         assert fell_back(found["S01_W12"]) == "there is no fmo:FOXP3 tube in the run"
 
+    def test_a_gate_on_the_way_that_the_control_itself_places(self, lab):
+        """A reference tube places what is placed on reference tubes, on its own events, and goes on from there."""
+        content = ON_REFERENCE.to_mapping()
+        on_way = {"at": 0.5, "keep": "above", "stored": 0.95, "least": 50, "tube": "reference"}
+        content["populations"][0]["gate"] = {"quantile": on_way}
+        lab.tube("S01_W00", 0.40)
+        lab.reference("R1_ref", 0.30)
+        found = lab.gated(Template.from_mapping(content))["S01_W00"]
+        assert placed(found) == (pytest.approx(cut(0.30), abs=2e-6), "moved", "reference")
+
     def test_nothing_else_where_no_gate_asks(self, lab):
         lab.tube("S01_W00", 0.40)
         lab.fmo("S01_fmo", 0.20)
@@ -327,6 +337,15 @@ class TestBridge:
         found = lab.gated(self.bridged())
         assert not any(said(one, "N-UNBRIDGED") for one in found.values())
 
+    def test_a_control_that_lacks_the_way_is_told_with_a_bridge_too(self, lab):
+        lab.tube("S01_W00", 0.40)
+        lab.reference("R1_ref", 0.33)
+        lab.fmo("S01_fmo", 0.20, stains={"FOXP3": "FOXP3"})
+        found = lab.gated(template("fmo", bridge={"landmarks": self.LANDMARKS}))["S01_W00"]
+        assert (
+            found.gates["Treg"]["reason"] == "CD4 could not be placed in S01_fmo, it has no channel for CD4"
+        )
+
     def test_runs_side_by_side_that_nothing_bridges_are_said_once(self, lab):
         lab.tube("S01_W00", 0.40)
         lab.tube("S01_W12", 0.41, run="R2")
@@ -381,6 +400,7 @@ class TestAcross:
         assert cuts.pop() == pytest.approx(cut(0.40, 0.30, 0.20), abs=2e-6)
         assert found["S01_W12"].gates["Treg"]["across"] == ["S01_W00", "S02_W00"]
         assert placed(found["R1_ref"])[0] == pytest.approx(cut(0.60), abs=2e-6)
+        assert not said(found["R1_ref"], "N-ACROSS")
 
     def test_only_where_they_share_a_run(self, lab):
         self.full(lab, S01_W12="R2")
@@ -512,6 +532,7 @@ class TestAgain:
             == "E-CHANGED  a tube that its gates look at changed while it was being read; is it still being written?"
         )
         assert not studies.outcomes(lab.folder.parent / "out")
+        assert controls._GATED == {}
 
     def test_a_page_is_drawn_with_the_same_controls(self, lab):
         self.study(lab)

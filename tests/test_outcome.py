@@ -7,14 +7,17 @@ import math
 import os
 import re
 
+import numpy as np
 import pytest
 import studies
+from builders import above, gated, row, sample, template
 from hypothesis import given
 from hypothesis import strategies as st
 from studies import TEMPLATE, small
 
 from tregflow.errors import CODES, Finding
-from tregflow.outcome import Evidence, Outcome, changed, parts_of, storable, summary
+from tregflow.outcome import SCHEMA, Evidence, Outcome, changed, done, parts_of, storable, summary
+from tregflow.stability import uncertainty
 
 WORDS = st.text(max_size=20)
 PARTS = st.dictionaries(WORDS, WORDS, max_size=4)
@@ -25,7 +28,7 @@ EVIDENCE = st.builds(Evidence, WORDS, WORDS, st.none() | st.integers(0), WORDS, 
                      WORDS, WORDS, WORDS, VOLTS, VOLTS)  # fmt: skip
 ROWS = st.lists(st.dictionaries(WORDS, NUMBERS, max_size=3), max_size=3).map(tuple)
 OUTCOMES = st.builds(Outcome, WORDS, st.sampled_from(["done", "control", "refused"]), PARTS, EVIDENCE, FINDINGS,
-                     st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2), ROWS, ROWS)  # fmt: skip
+                     st.dictionaries(WORDS, st.dictionaries(WORDS, NUMBERS, max_size=2), max_size=2), ROWS, ROWS, ROWS, ROWS)  # fmt: skip
 
 
 class TestDisk:
@@ -55,7 +58,7 @@ class TestDisk:
     def test_another_version_or_a_key_that_does_not_fit_is_refused(self):
         content = Outcome("A", "done", {"file": "1"}, Evidence("a")).to_bytes()
         with pytest.raises(ValueError, match="not an outcome of this version"):
-            Outcome.from_bytes(content.replace(b'"schema": 2', b'"schema": 1'))
+            Outcome.from_bytes(content.replace(f'"schema": {SCHEMA}'.encode(), b'"schema": 1'))
         with pytest.raises(ValueError, match="the key does not fit the outcome"):
             Outcome.from_bytes(re.sub(rb'"key": "\w', b'"key": "x', content))
 
@@ -63,6 +66,60 @@ class TestDisk:
         content = Outcome("A", "done", {"file": "1"}, Evidence("a"), measures=({"percent": 8.5},)).to_bytes()
         with pytest.raises(ValueError, match="the outcome was changed after it was written"):
             Outcome.from_bytes(content.replace(b"8.5", b"9.5"))
+
+
+class TestOwed:
+    """What a number owes to its gates goes with it, and goes where it goes."""
+
+    VALUES = np.random.default_rng(2).permutation(np.linspace(0, 1, 4000))
+    GATES = (
+        row("A", "root", ["CD4"], {"quantile": {"at": 0.9, "keep": "above"}}),
+        row("B", "A", ["CD25"], above(0.5)),
+    )
+
+    def outcome(self, draws=20, **more):
+        stored = template(
+            *self.GATES, scales={"fluorescence": {"log": {"T": 1.0, "M": 4.0}}}, shifts=[0.1], **more
+        )
+        file = gated(stored, sample({"CD4": self.VALUES, "CD25": np.full(4000, 0.02)}))
+        sure = uncertainty(file, draws)
+        return done("A", {}, Evidence("a"), sure.gated, sure), sure
+
+    def test_range_stability_and_scenarios(self):
+        outcome, sure = self.outcome()
+        (measure,) = outcome.measures
+        # the cut at 0.9 goes to 0.9 * 10^±0.1: past the brightest event, and to 0.715
+        assert (measure["gate_low"], measure["gate_high"]) == (0.0, pytest.approx(28.5, abs=0.1))
+        assert measure["gate_stability"] == sure.stability.measures["share"] > 0
+        assert outcome.gates["A"]["stability"]["spread"] == sure.stability.gates["A"].spread
+        assert outcome.gates["B"]["stability"]["spread"] == 0
+        assert [one["scenario"] for one in outcome.scenarios][:3] == ["as placed", "A CD4 +0.1", "A CD4 -0.1"]
+        assert outcome.scenarios[0]["counts"] == {"share": [measure["numerator"], 4000]}
+        assert Outcome.from_bytes(outcome.to_bytes()) == outcome
+
+    def test_a_percent_that_is_refused_owes_nothing(self):
+        outcome, _ = self.outcome(limits={"root": {"refuse_below": 5000, "review_below": 5000}})
+        (measure,) = outcome.measures
+        assert measure["verdict"] == "fail"
+        assert (measure["gate_low"], measure["gate_high"], measure["gate_stability"]) == (None, None, None)
+
+    def test_without_draws_there_is_a_range_and_no_stability(self):
+        outcome, _ = self.outcome(draws=0)
+        (measure,) = outcome.measures
+        assert measure["gate_high"] > measure["gate_low"]
+        assert measure["gate_stability"] is None
+        assert "stability" not in outcome.gates["A"]
+
+    def test_contrasts_are_kept(self):
+        outcome, _ = self.outcome(
+            report={
+                "primary": {"name": "share", "count": "B", "of": "root"},
+                "medians": {"CD4": ["A", "root"]},
+            }
+        )
+        (one,) = outcome.contrasts
+        assert (one["marker"], one["first"], one["second"], one["above_fmo"]) == ("CD4", "A", "root", None)
+        assert one["difference"] == pytest.approx(np.log10(0.95 / 0.5) / 4, abs=0.001)
 
 
 class TestKey:
@@ -82,8 +139,14 @@ class TestKey:
     def test_a_gate_that_is_new_gone_or_moved_is_named(self):
         cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"
         more = small(TEMPLATE.replace("report:", f"{cd8}report:"))
-        assert changed(parts_of(small()), parts_of(more)) == ["the template's gate CD8 changed"]
-        assert changed(parts_of(more), parts_of(small())) == ["the template's gate CD8 changed"]
+        moved = small(
+            TEMPLATE.replace(
+                "markers: [CD3], gate: {interval: {low: 0.5}}", "markers: [CD3], gate: {interval: {low: 0.4}}"
+            )
+        )
+        assert changed(parts_of(small()), parts_of(more)) == ["the template's gate CD8 was added"]
+        assert changed(parts_of(more), parts_of(small())) == ["the template's gate CD8 is gone"]
+        assert changed(parts_of(small()), parts_of(moved)) == ["the template's gate CD3 changed"]
 
     def test_the_order_of_gates_is_told_where_nothing_else_changed(self):
         cd8 = "  - {name: CD8, parent: CD3, markers: [CD4], gate: {interval: {high: 0.5}}}\n"

@@ -10,7 +10,7 @@ from builders import above, gated, row, sample, template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tregflow.populations import count, measured, wilson
+from tregflow.populations import contrasted, count, measured, negatives, wilson
 
 GATES = [
     row("CD4", "root", ["CD4"], above(0.5)),
@@ -96,6 +96,98 @@ def test_a_measure_of_a_refused_gate_has_no_number():
     )
     assert (primary.numerator, primary.denominator) == (None, 4)
     assert math.isnan(primary.percent)
+
+
+# ------------------------------------------------------------------------- one population beside another
+
+
+SIDES = {
+    "primary": {"name": "Treg of CD4", "count": "Treg", "of": "root"},
+    "medians": {"CD25": ["Treg", "Tconv"]},
+}
+PARTS = [row("Treg", "root", ["CD4"], above(0.5)), row("Tconv", "root", ["CD4"], {"interval": {"high": 0.5}})]
+LOG = {"fluorescence": {"log": {"T": 10000.0, "M": 4.0}}}
+
+
+def beside(low, high, *, scales=LOG):
+    """Return CD25 of Tregs (CD4 bright) beside that of others."""
+    stored = template(*PARTS, scales=scales, report=SIDES, markers={"CD4": {}, "CD25": {}})
+    columns = {"CD4": [1.0] * len(low) + [9000.0] * len(high), "CD25": [*low, *high]}
+    return stored, sample(columns)
+
+
+def test_medians_differ_in_units_of_the_axis():
+    (one,) = contrasted(gated(*beside([90, 100, 100, 110], [900, 1000, 1100])))
+    assert (one.marker, one.first, one.second) == ("CD25", "Treg", "Tconv")
+    assert one.difference == pytest.approx(0.25)  # a decade of four
+    assert math.isnan(one.above_fmo)
+    assert one.ratio == pytest.approx(10)
+
+
+def test_no_ratio_to_what_does_not_stand_clear_of_zero():
+    noise = np.random.default_rng(4).normal(0, 10, 2001)
+    straight = {"fluorescence": {"linear": {"T": 10000.0}}}
+    gates = [
+        row("Treg", "root", ["CD4"], above(0.5)),
+        row("Tconv", "root", ["CD4"], {"interval": {"high": 0.5}}),
+    ]
+    for middle, is_told in ((25, False), (35, True)):  # three robust SDs of 10 are 30
+        (one,) = contrasted(gated(*beside(noise - np.median(noise) + middle, [350.0] * 5, scales=straight)))
+        assert math.isfinite(one.ratio) == is_told
+        assert one.difference == pytest.approx((350 - middle) / 10_000)
+
+
+def test_an_empty_population_or_a_marker_reported_once_is_beside_nothing():
+    (one,) = contrasted(gated(*beside([100, 100], [])))
+    assert all(map(math.isnan, (one.difference, one.above_fmo, one.ratio)))
+    alone = template(*PARTS, scales=LOG, report={**SIDES, "medians": {"CD4": ["Treg"]}})
+    assert contrasted(gated(alone, sample({"CD4": [1.0], "CD25": [1.0]}))) == ()
+
+
+def test_a_marker_that_the_file_does_not_have_is_beside_nothing():
+    stored = template(*PARTS, scales=LOG, report=SIDES, markers={"CD4": {}, "CD25": {"optional": True}})
+    assert contrasted(gated(stored, sample({"CD4": [1.0, 9000.0]}))) == ()
+
+
+def test_the_fmo_is_taken_off_in_the_smallest_population_that_it_was_gated_down_to():
+    straight = {"fluorescence": {"linear": {"T": 10000.0}}}
+    gates = [row("CD4", "root", ["CD4"], above(0.1)), row("Tconv", "CD4", ["CD25"], {"interval": {"high": 0.03}}),
+             row("Treg", "CD4", ["CD25"], {"quantile": {"at": 0.995, "tube": "fmo", "keep": "above", "stored": 0.04, "within": [0.03, 0.05]}})]  # fmt: skip
+    stored = template(*gates, scales=straight, report=SIDES)
+    rng = np.random.default_rng(6)
+    empty = rng.normal(40, 10, 4001)
+    fmo_columns = {
+        "CD4": np.r_[np.full(4001, 5000.0), np.full(500, 10.0)],
+        "CD25": np.r_[empty, np.full(500, 3000.0)],
+    }
+    fmo = gated(template(gates[0], scales=straight, markers={"CD4": {}, "CD25": {}}, report={**SIDES, "primary": {**SIDES["primary"], "count": "CD4"},
+                "medians": {"CD25": ["CD4"]}}), sample(fmo_columns))  # fmt: skip
+    full = sample({"CD4": [5000.0] * 8, "CD25": [90.0, 100.0, 110.0, 140.0, 840.0, 1040.0, 1240.0, 1040.0]})
+    (one,) = contrasted(gated(stored, full, references={"fmo:CD25": fmo}))
+    base = float(np.median(empty))
+    assert one.above_fmo == pytest.approx(1040 - base)
+    assert one.ratio == pytest.approx((1040 - base) / (105 - base))
+    close = sample({"CD4": [5000.0] * 8, "CD25": [60.0, 61.0, 62.0, 63.0, 840.0, 1040.0, 1240.0, 1040.0]})
+    (one,) = contrasted(gated(stored, close, references={"fmo:CD25": fmo}))
+    assert math.isnan(one.ratio), "22 above the FMO's median is less than three of its SDs"
+
+
+class TestNegatives:
+    def test_the_lower_of_two_peaks_and_its_own_spread(self):
+        rng = np.random.default_rng(3)
+        mode, spread = negatives(np.r_[rng.normal(20, 50, 30_000), rng.normal(4000, 800, 60_000)])
+        assert mode == pytest.approx(20, abs=15)
+        assert spread == pytest.approx(50, rel=0.15)
+
+    def test_a_tail_of_positives_does_not_widen_it(self):
+        rng = np.random.default_rng(3)
+        values = rng.normal(0, 50, 30_000)
+        values[:9000] += rng.exponential(300, 9000)
+        assert negatives(values)[1] == pytest.approx(50, rel=0.2)
+
+    def test_of_no_or_of_equal_values(self):
+        assert all(map(math.isnan, negatives(np.array([3.0]))))
+        assert negatives(np.full(9, 3.0)) == (3.0, 0.0)
 
 
 # ------------------------------------------------------------------------------------------- wilson

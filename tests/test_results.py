@@ -8,6 +8,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from studies import TEMPLATE as STORED
 from studies import done, measure, small
 
 from tregflow.errors import Finding
@@ -15,11 +16,13 @@ from tregflow.io.tables import table_bytes
 from tregflow.outcome import Evidence, Outcome
 from tregflow.results import (
     FILES,
+    PERTURBATIONS,
     POPULATIONS,
     TREG,
     every_finding,
     file_table,
     paired,
+    perturbation_table,
     population_table,
     treg_table,
 )
@@ -84,6 +87,72 @@ class TestTreg:
         assert cells(treg_table(pair(Tube("A", "a.fcs", run="R9")), TEMPLATE))[0]["run"] == "R9"
         assert cells(treg_table(pair(Tube("A", "a.fcs")), TEMPLATE))[0]["run"] == "01-JAN-2022 SIM1"
 
+    def test_medians_of_two_populations_stand_beside_the_percent_unless_it_is_refused(self):
+        two = small(STORED.replace("CD25: [Treg]", "CD25: [Treg, CD4], CD127: [CD4]"))
+        contrast = {
+            "marker": "CD25",
+            "first": "Treg",
+            "second": "CD4",
+            "difference": 0.25,
+            "above_fmo": 812.5,
+            "ratio": None,
+        }
+        outcome = replace(done("A"), contrasts=(contrast,))
+        columns, _ = table = treg_table(pair(Tube("A", "a.fcs"), outcome), two)
+        assert columns == [*TREG, "difference_CD25", "above_fmo_CD25", "ratio_CD25"]
+        assert {
+            (row["difference_CD25"], row["above_fmo_CD25"], row["ratio_CD25"]) for row in cells(table)
+        } == {("0.25", "812.5", "")}
+        failed = replace(outcome, measures=tuple({**one, "verdict": "fail"} for one in outcome.measures))
+        assert {
+            row["difference_CD25"] for row in cells(treg_table(pair(Tube("A", "a.fcs"), failed), two))
+        } == {""}
+
+    def test_what_a_percent_owes_to_its_gates(self):
+        outcome = done("A", gate_low=11.0, gate_high=14.5, gate_stability=0.2)
+        row = cells(treg_table(pair(Tube("A", "a.fcs"), outcome), TEMPLATE))[0]
+        assert (row["gate_low"], row["gate_high"], row["gate_stability"]) == ("11", "14.5", "0.2")
+
+
+class TestPerturbations:
+    SCENARIOS = (
+        {"scenario": "as placed", "gate": "", "marker": "", "shift_decades": 0.0, "counts": {"Treg of CD4": [1, 8], "CD4 of CD3": [8, 0]}},
+        {"scenario": "Treg CD25 +0.1", "gate": "Treg", "marker": "CD25", "shift_decades": 0.1, "counts": {"Treg of CD4": [0, 8]}},
+        {"scenario": "CD3 CD3 +1 SD", "gate": "CD3", "marker": "CD3", "shift_decades": None, "counts": {"CD4 of CD3": [8, 9]}},
+    )  # fmt: skip
+
+    def rows(self, outcome, tube=None):
+        return cells(
+            perturbation_table(
+                pair(tube or Tube("A", "a.fcs", "S01", "W0", "R1", extra={"x_arm": "B"}), outcome), TEMPLATE
+            )
+        )
+
+    def test_a_row_for_each_measure_and_each_scenario_that_touches_it(self):
+        outcome = replace(done("A"), scenarios=self.SCENARIOS)
+        rows = self.rows(outcome)
+        assert [(row["measure"], row["scenario"], row["percent"]) for row in rows] == [
+            ("Treg of CD4", "as placed", "12.5"),
+            ("Treg of CD4", "Treg CD25 +0.1", "0"),
+            ("CD4 of CD3", "as placed", ""),
+            ("CD4 of CD3", "CD3 CD3 +1 SD", "88.888889"),
+        ]
+        assert list(rows[0]) == [*PERTURBATIONS, "x_arm"]
+        assert rows[1] == {"sample": "A", "subject": "S01", "visit": "W0", "run": "R1", "measure": "Treg of CD4", "scenario": "Treg CD25 +0.1",
+                           "gate": "Treg", "marker": "CD25", "shift_decades": "0.1", "numerator": "0", "denominator": "8", "percent": "0",
+                           "template_sha256": TEMPLATE.hash, "file_sha256": "abc", "x_arm": "B"}  # fmt: skip
+        assert rows[3]["shift_decades"] == ""
+
+    def test_a_percent_that_is_refused_is_refused_under_every_shift(self):
+        outcome = replace(done("A"), scenarios=self.SCENARIOS)
+        failed = replace(outcome, measures=({**outcome.measures[0], "verdict": "fail"}, outcome.measures[1]))
+        assert [row["percent"] for row in self.rows(failed)][:2] == ["", ""]
+        assert self.rows(outcome.refusing(Finding("E-TWICE", "x"))) == []
+
+    def test_no_other_tube_enters(self):
+        outcome = replace(done("A"), scenarios=self.SCENARIOS)
+        assert self.rows(outcome, Tube("A", "a.fcs", tube="reference")) == []
+
 
 class TestPopulations:
     def test_a_row_says_where_it_came_from(self):
@@ -110,6 +179,26 @@ class TestPopulations:
         assert (first["status"], first["gate"]) == ("", "")
         assert (second["status"], json.loads(second["gate"])) == ("stored", shape)
         assert " " not in second["gate"]
+
+    def test_a_row_says_how_its_gate_was_placed_and_how_steadily_it_stands(self):
+        gate = {"shape": {"interval": {"low": 0.5, "high": None}}, "status": "found", "along": "CD25", "of": "CD4", "n_of": 4321,
+                "tube": "fmo:CD25", "across": ["S01_W12", "S02_W00"], "evidence": {"depth": 0.07, "separation": 3.5, "peaks": 2},
+                "doubts": [{"kind": "weak", "sentence": "x"}, {"kind": "unsettled", "sentence": "y"}, {"kind": "weak", "sentence": "z"}],
+                "stability": {"spread": 0.01, "spread_decades": 0.045, "along": "CD127", "near": 0.02, "draws": 50, "fallen": 7, "bound": 1}}  # fmt: skip
+        outcome = replace(done("A"), gates={"Treg": gate})
+        (row,) = cells(population_table(pair(Tube("A", "a.fcs"), outcome), TEMPLATE))
+        told = {
+            name: row[name] for name in POPULATIONS[POPULATIONS.index("of") : POPULATIONS.index("reason")]
+        }
+        assert told == {"of": "CD4", "n_of": "4321", "tube": "fmo:CD25", "across": "S01_W12 S02_W00", "shift": "", "shift_decades": "",
+                        "along": "CD25", "depth": "0.07", "separation": "3.5", "spread": "0.01", "spread_decades": "0.045",
+                        "spread_along": "CD127", "near": "0.02", "draws": "50", "draws_fallen": "7", "draws_at_bound": "1",
+                        "doubts": "weak unsettled"}  # fmt: skip
+
+    def test_a_stored_gate_was_placed_on_no_events(self):
+        outcome = replace(done("A"), gates={"Treg": {"shape": None, "of": "", "n_of": 0}})
+        (row,) = cells(population_table(pair(Tube("A", "a.fcs"), outcome), TEMPLATE))
+        assert (row["of"], row["n_of"], row["spread"], row["doubts"]) == ("", "", "", "")
 
     def test_a_refused_file_has_none(self):
         assert (

@@ -84,7 +84,10 @@ def test_what_is_new_has_its_place(old):
         "+     moved:",
         "+       CD3: cut",
     ]
-    assert revised(COMMENTED, content).splitlines()[2:4] == ["name: small          # beside the name", "version: 2"]
+    assert revised(COMMENTED, content).splitlines()[2:4] == [
+        "name: small          # beside the name",
+        "version: 2",
+    ]
 
 
 def test_lists_may_grow_and_shrink_and_keys_go(old):
@@ -116,7 +119,9 @@ def test_no_template_is_written_over(old):
 def test_one_that_is_wrong_leaves_nothing_behind(old, tmp_path):
     content = content_of(old)
     content["populations"][1]["gate"]["valley"]["within"] = [0.5, 0.3]
-    with pytest.raises(InputError, match=r"new.yaml:16:\d+  populations\[1\].gate.valley.within: runs from 0.5 to 0.3"):
+    with pytest.raises(
+        InputError, match=r"new.yaml:16:\d+  populations\[1\].gate.valley.within: runs from 0.5 to 0.3"
+    ):
         write_revision(old, content, tmp_path / "new.yaml")
     assert [path.name for path in tmp_path.iterdir()] == ["old.yaml"]
 

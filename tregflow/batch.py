@@ -34,7 +34,7 @@ from tregflow.io.tables import table_bytes
 from tregflow.job import Ended, Job, draw_again, gate_file, plan
 from tregflow.outcome import SCHEMA, Outcome, digest, storable, summary
 from tregflow.pool import Work, run
-from tregflow.results import Pair, file_table, paired, population_table, treg_table
+from tregflow.results import Pair, file_table, paired, perturbation_table, population_table, treg_table
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.twins import twins
@@ -275,6 +275,7 @@ def _publish(
     tables = {
         "treg.csv": treg_table(pairs, request.template),
         "populations.csv": population_table(pairs, request.template),
+        "perturbations.csv": perturbation_table(pairs, request.template),
         "files.csv": file_table(pairs),
     }
     written = {name: table_bytes(columns, rows) for name, (columns, rows) in tables.items()}

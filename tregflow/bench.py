@@ -28,6 +28,7 @@ from tregflow.tuning import (
     Wish,
     ballot,
     changes,
+    off_bridge,
     recorded,
     table_of_changes,
     table_of_tubes,
@@ -135,7 +136,9 @@ def bench_of(tubes: Sequence[Tube], only: Sequence[str], root: Path, plots: Path
         raise InputError(unknown)
     chosen = tuple(tube for tube in tubes if not only or tube.sample in only)
     if not any(tube.is_gated for tube in chosen):
-        raise InputError(Finding("E-USAGE", "no full or reference tube is chosen, so there is nothing to look at"))
+        raise InputError(
+            Finding("E-USAGE", "no full or reference tube is chosen, so there is nothing to look at")
+        )
     return Bench(tuple(tubes), chosen, root, plots)
 
 
@@ -171,18 +174,21 @@ def tune(template: Template, asked: Wish, bench: Bench, reason: str = "",
     before, refused = _ballots(bench.voters, template, bench, "before", ended)
     if not before:
         raise InputError([finding for said in refused.values() for finding in said])
-    content, votes, told = tuned(dict(template.to_mapping()), asked, before, template)
+    content, lost = dict(template.to_mapping()), tuple[str, ...]()
+    if asked.bridge and template.bridge:
+        content, lost = off_bridge(content, _references(template, bench), template)
+    content, votes, told = tuned(content, asked, before, template)
     if asked.bridge:
         gated = _references(_template({**content, "bridge": None}, template), bench)
-        content, lost = with_bridge(content, gated, template)
-        told = (*told, *lost)
+        content, more = with_bridge(content, gated, template)
+        lost = (*lost, *more)
     said = changes(template, _template(content, template))
     if not said:
-        return content, Tuned(template, (), votes, told, before, before, refused)
+        return content, Tuned(template, (), votes, (*lost, *told), before, before, refused)
     content = recorded(content, reason or "none was given", template, [one.sample for one in before], said)
     new = _template(content, template)
     after, _ = _ballots(bench.voters, new, bench, "after", ended)
-    return content, Tuned(new, said, votes, told, before, after, refused)
+    return content, Tuned(new, said, votes, (*lost, *told), before, after, refused)
 
 
 def told_of(tuned: Tuned) -> list[str]:
@@ -196,7 +202,9 @@ def told_of(tuned: Tuned) -> list[str]:
 def _template(content: Words, like: Template) -> Template:
     """Return the template that words make, with the matrix that they name."""
     template = Template.from_mapping({key: value for key, value in content.items() if value is not None})
-    return template.compensated_by(like.compensation) if isinstance(like.compensation, Spillover) else template
+    return (
+        template.compensated_by(like.compensation) if isinstance(like.compensation, Spillover) else template
+    )
 
 
 def _ballots(

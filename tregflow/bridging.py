@@ -8,6 +8,7 @@ the kinds of a model. A gate takes the landmarks of the nearest population at or
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,10 @@ from tregflow.hierarchy import REFERENCE, ROOT, Bridge, Gate, Kinds, Population
 from tregflow.placing import Walk
 from tregflow.template import Template
 from tregflow.walking import walked
+
+ALIKE = 1.25
+"""Factor by which the reference tube's own percent may differ from what it was: two runs of one aliquot differ
+by counting and staining, a fifth at most; other cells differ by more."""
 
 Carries = Mapping[tuple[str, str], Carry]
 """By population and marker."""
@@ -46,7 +51,21 @@ def bridged(template: Template, controls: Mapping[str, Walk]) -> tuple[Template,
     if template.bridge is None or REFERENCE not in controls:
         return template, ()
     carries, said = _carries(template, template.bridge, controls[REFERENCE])
-    return _moved(template, carries), said
+    across = _moved(template, carries)
+    return across, (*said, *_other_cells(across, template.bridge, controls[REFERENCE]))
+
+
+def _other_cells(template: Template, bridge: Bridge, reference: Walk) -> Iterator[Finding]:
+    """Yield a flag where the reference tube, gated with what it carried, is not what it was: are these the same cells?"""
+    if math.isnan(bridge.percent):
+        return
+    seen = walked(Walk(reference.bound, {ROOT: reference.members[ROOT]}), template)
+    part, whole = (len(seen.members.get(name, ())) for name in (template.primary.count, template.primary.of))
+    now = 100 * part / whole if whole else 0.0
+    if not bridge.percent / ALIKE <= now <= bridge.percent * ALIKE:
+        told = f"with gates carried to this run the reference tube has {now:.3g} % {template.primary.name}"
+        then = f"when the template was made it had {bridge.percent:.3g} %; is it the same sample?"
+        yield Finding("F-BRIDGE", f"{told}, {then}")
 
 
 def _carries(template: Template, bridge: Bridge, reference: Walk) -> tuple[Carries, tuple[Finding, ...]]:
@@ -130,10 +149,13 @@ def _setting(name: str, settings: Mapping[str, Any], along: Sequence[Carry | Non
     if name == "at" and isinstance(value, tuple):
         return _places(value, along)
     if name == "spread" and isinstance(value, tuple):
-        at = settings["at"]
-        low = _places(tuple(place - wide for place, wide in zip(at, value, strict=True)), along)
-        return tuple(high - below for high, below in zip(_places(at, along), low, strict=True))
+        return tuple(_width(*known) for known in zip(settings["at"], value, along, strict=True))
     return value
+
+
+def _width(at: float, spread: float | None, carry: Carry | None) -> float | None:
+    """Return a spread below a place as it is where both were carried."""
+    return carry(at) - carry(at - spread) if carry and spread is not None else spread
 
 
 def _places(places: tuple[float, ...], along: Sequence[Carry | None]) -> tuple[float, ...]:

@@ -34,7 +34,9 @@ SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
-templates = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Templates for a cytometer of your own.")
+templates = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Templates for a cytometer of your own."
+)
 app.add_typer(templates, name="template")
 
 
@@ -332,9 +334,11 @@ def _refuse_unwritable(new: Path | None, reason: str, *, dry_run: bool) -> None:
 
     if new:
         refuse_existing(new)
-    missing = [option for option, given in (("--out NEW.yaml", new), ("--reason TEXT", reason.strip())) if not given]
+    asked = {"--out NEW.yaml": new, "--reason TEXT": reason.strip()}
+    missing = [option for option, given in asked.items() if not given]
     if missing and not dry_run:
-        raise InputError(Finding("E-USAGE", f"a new version needs {' and '.join(missing)}; --dry-run only shows it"))
+        told = f"a new version needs {' and '.join(missing)}; --dry-run only shows it"
+        raise InputError(Finding("E-USAGE", told))
 
 
 @app.command()

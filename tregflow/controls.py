@@ -20,7 +20,7 @@ import numpy as np
 from tregflow.binding import Marker, folded
 from tregflow.errors import FileError, Finding, refuse
 from tregflow.gating import Gated, gate
-from tregflow.hierarchy import REFERENCE, ROOT, Population
+from tregflow.hierarchy import REFERENCE, ROOT, Bridge, Population
 from tregflow.identity import Stated, how_unlike, stated
 from tregflow.identity.stated import listed
 from tregflow.io.fcs import Scan, scan_fcs
@@ -536,8 +536,13 @@ def _pruned(template: Template, name: str, absent: set[str]) -> Template:
         if one.name in needed and is_reached and not absent & set(one.markers):
             kept.append(_on_its_own(one) if one.control == name else one)
     models = tuple(kinds for kinds in template.models if any(one.gate.model == kinds.name for one in kept))
-    bridge = None if name == REFERENCE else template.bridge
+    bridge = template.bridge and _bridge_of(template.bridge, {ROOT, *(one.name for one in kept)})
     return replace(template, populations=tuple(kept), models=models, bridge=bridge, draws=0, shifts=())
+
+
+def _bridge_of(bridge: Bridge, names: set[str]) -> Bridge:
+    """Return a bridge with the landmarks of some populations: all that gates on the way to them follow."""
+    return replace(bridge, landmarks={name: at for name, at in bridge.landmarks.items() if name in names})
 
 
 def _leaned_on(template: Template, names: Iterable[str]) -> set[str]:

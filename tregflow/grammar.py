@@ -316,8 +316,8 @@ class ModelWords(Strict):
         description="Axes of the model."
     )
     kinds: Annotated[dict[Name, KindWords], Field(min_length=2)]
-    guide: Annotated[float, Field(ge=0)] = Field(
-        0.3, description="How much the written kinds count, beside the events of each."
+    guide: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="How much the written kinds count, beside the events of each."
     )
     follow: Annotated[float, Field(gt=0)] = Field(
         0.1, description="How far all kinds together may lie from where they are written; axis units."
@@ -330,6 +330,9 @@ class BridgeWords(Strict):
 
     drift: Annotated[float, Field(gt=0)] = Field(
         0.1, description="The most that a landmark may move; axis units."
+    )
+    percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
+        None, description="What the reference tube's primary percent was: a run whose reference has another is flagged."
     )
     landmarks: dict[str, dict[str, list[float]]] = Field(
         description="By population, then marker: positions of the quantiles 0.02 0.1 0.25 0.5 0.75 0.9 0.97 0.99."

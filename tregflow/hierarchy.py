@@ -6,6 +6,7 @@ everything whose members decide its own.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -135,10 +136,13 @@ class Bridge:
         By population, then by marker: the positions of `tregflow.bridge.QUANTILES`, axis units.
     drift : float
         The most that a landmark may move, axis units.
+    percent : float
+        The reference tube's primary percent then; NaN where it is not written.
     """
 
     landmarks: Mapping[str, Mapping[str, tuple[float, ...]]]
     drift: float = 0.1
+    percent: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,16 @@ from typing import Any, Literal
 from tregflow.checks import Judged, judge, placements
 from tregflow.errors import Finding
 from tregflow.gating import Gated, Placed
-from tregflow.populations import count
+from tregflow.populations import contrasted, count
+from tregflow.shifts import Scenario, lowest_and_highest
+from tregflow.stability import Steadiness, Uncertainty
 from tregflow.template import Template
 
 SCHEMA = 3
+"""Version of the outcome format and of every number in it: a change of either changes every key."""
+
 MARK = "between files "
 """How the mark of a page begins that says what shows between files."""
-
-"""Version of the outcome format and of every number in it: a change of either changes every key."""
 
 REST = "template: name, matrix or order of gates"
 """The part of a key that covers the whole template: what is left where no named part of it changed."""
@@ -97,11 +99,15 @@ class Outcome:
     findings : tuple of Finding
         About the file as a whole.
     gates : mapping of str to mapping
-        Every gate as it was placed: shape in template coordinates, status, shift, evidence.
+        Every gate as it was placed: shape in template coordinates, status, shift, evidence, how steadily it stands.
     populations : tuple of mapping
         Rows of the population table.
     measures : tuple of mapping
-        Reported percentages with verdict and findings.
+        Reported percentages with verdict and findings, and what they owe to the gates.
+    contrasts : tuple of mapping
+        Markers on one population beside another.
+    scenarios : tuple of mapping
+        Counts of the measures with gates shifted.
     """
 
     sample: str
@@ -112,6 +118,8 @@ class Outcome:
     gates: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     populations: tuple[Mapping[str, Any], ...] = ()
     measures: tuple[Mapping[str, Any], ...] = ()
+    contrasts: tuple[Mapping[str, Any], ...] = ()
+    scenarios: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def key(self) -> str:
@@ -152,7 +160,8 @@ class Outcome:
         told = [asdict(finding) for finding in self.findings]
         return {"sample": self.sample, "state": self.state, "parts": dict(self.parts), "file": asdict(self.file),
                 "findings": told, "gates": _plain(self.gates), "populations": _plain(self.populations),
-                "measures": _plain(self.measures)}  # fmt: skip
+                "measures": _plain(self.measures), "contrasts": _plain(self.contrasts),
+                "scenarios": _plain(self.scenarios)}  # fmt: skip
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Outcome:
@@ -175,13 +184,35 @@ class Outcome:
         return outcome
 
 
-def done(sample: str, parts: Mapping[str, str], file: Evidence, gated: Gated) -> Outcome:
-    """Return the outcome of a gated file, in the values that it has when it comes back from disk."""
-    said = (*gated.findings, *placements(gated))
-    return Outcome(sample, "done", parts, file, tuple(dict.fromkeys(said)),
-                   _plain({name: _gate(placed) for name, placed in gated.placed.items()}),
-                   tuple(_plain(asdict(row)) for row in count(gated)),
-                   tuple(_plain(_measure(judged)) for judged in judge(gated)))  # fmt: skip
+def done(
+    sample: str, parts: Mapping[str, str], file: Evidence, gated: Gated, sure: Uncertainty | None = None
+) -> Outcome:
+    """Return the outcome of a gated file, in the values that it has when it comes back from disk.
+
+    Parameters
+    ----------
+    sample : str
+        The row's name.
+    parts : mapping of str to str
+        Hash of everything that could change the outcome.
+    file : Evidence
+        The file.
+    gated : Gated
+        The file, gated; judged as it is.
+    sure : Uncertainty, optional
+        What its numbers owe to the gates.
+
+    Returns
+    -------
+    Outcome
+    """
+    steady = sure.stability.gates if sure else {}
+    gates = {name: _gate(placed) | _steady(steady.get(name)) for name, placed in gated.placed.items()}
+    measures = (_measure(judged) | _owed(judged, gated, sure) for judged in judge(gated))
+    said = dict.fromkeys((*gated.findings, *placements(gated)))
+    return Outcome(sample, "done", parts, file, tuple(said), _plain(gates), _rows(map(asdict, count(gated))),
+                   _rows(measures), _rows(map(asdict, contrasted(gated))),
+                   _rows(map(_scenario, sure.scenarios if sure else ())))  # fmt: skip
 
 
 def parts_of(template: Template) -> dict[str, str]:
@@ -209,13 +240,13 @@ def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """Return in sentences what differs between the parts of two keys, the most telling first."""
     names = [name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name)]
     is_told = any(name.startswith("template: ") for name in names if name != REST)
-    return [_sentence(name) for name in names if name != REST or not is_told]
+    return [_sentence(name, old, new) for name in names if name != REST or not is_told]
 
 
-def _sentence(part: str) -> str:
+def _sentence(part: str, old: Mapping[str, str], new: Mapping[str, str]) -> str:
     owner, _, name = part.partition(": ")
     if name:
-        return f"the {owner}'s {name} changed"
+        return f"the {owner}'s {name} {'changed' if part in old and part in new else 'was added' if part in new else 'is gone'}"
     return f"the {'version of ' if owner != 'file' else ''}{owner} changed"
 
 
@@ -235,6 +266,24 @@ def _gate(placed: Placed) -> dict[str, Any]:
             "off_axis": placed.off_axis, "tube": placed.tube, "across": list(placed.across),
             "evidence": dict(placed.evidence), "doubts": [asdict(doubt) for doubt in placed.doubts],
             "reason": placed.reason}  # fmt: skip
+
+
+def _steady(steady: Steadiness | None) -> dict[str, Any]:
+    return {"stability": asdict(steady)} if steady else {}
+
+
+def _owed(judged: Judged, gated: Gated, sure: Uncertainty | None) -> dict[str, Any]:
+    """Return what a percent owes to its gates; nothing where there is no percent."""
+    name = judged.percent.measure.name
+    if sure is None or judged.verdict == "fail":
+        return dict.fromkeys(("gate_low", "gate_high", "gate_stability"))
+    low, high = lowest_and_highest(sure.scenarios, name, gated.template.shifts)
+    return {"gate_low": low, "gate_high": high, "gate_stability": sure.stability.measures.get(name)}
+
+
+def _scenario(scenario: Scenario) -> dict[str, Any]:
+    return {"scenario": scenario.name, "gate": scenario.gate, "marker": scenario.marker,
+            "shift_decades": scenario.shift, "counts": scenario.counts}  # fmt: skip
 
 
 def _measure(judged: Judged) -> dict[str, Any]:
@@ -262,10 +311,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _rows(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(map(_plain, values))
+
+
 def _outcome(written: dict[str, Any]) -> Outcome:
     return Outcome(written["sample"], written["state"], written["parts"], Evidence(**written["file"]),
                    findings_from(written["findings"]), written["gates"], tuple(written["populations"]),
-                   tuple(written["measures"]))  # fmt: skip
+                   tuple(written["measures"]), tuple(written["contrasts"]), tuple(written["scenarios"]))  # fmt: skip
 
 
 def findings_from(written: Iterable[Mapping[str, str]]) -> tuple[Finding, ...]:

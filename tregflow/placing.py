@@ -35,7 +35,7 @@ from tregflow.gates.shapes import (
 )
 from tregflow.hierarchy import Gate, Kinds, Population, kept
 from tregflow.sample import Rows, Values
-from tregflow.view import Bound, View
+from tregflow.view import Bound, Mask, View
 
 Status = Literal["corrected", "fallback", "at bound", "moved", "found", "stored", "skipped", "refused"]
 
@@ -240,7 +240,7 @@ def _unreached(population: Population, shape: Shape | None, walk: Walk) -> str:
 def _found(population: Population, walk: Walk, others: Others) -> Placed:
     """Run the method and apply what the template says of every method."""
     placed = _parted(population, walk) if population.gate.model else _looked(population, walk, others)
-    if isinstance(placed.shape, Interval) and len(population.markers) == 1:
+    if is_cut(population.gate.method) or (population.gate.model and len(population.markers) == 1):
         placed = _kept(placed, population, walk.bound)
     else:
         placed = _outlined(placed, population, walk.bound)
@@ -379,7 +379,7 @@ def fitted(kinds: Kinds, walk: Walk) -> Fitted | str:
         return f"{kinds.of} could not be placed"
     view = walk.view(kinds.markers, kinds.of)
     points = view.points()
-    has_place = np.isfinite(points).all(axis=1)
+    has_place: Mask = np.isfinite(points).all(axis=1)
     rows, points = view.rows[has_place], points[has_place]
     if len(points) < kinds.least:
         return f"{kinds.of} has {len(points):,} events, {kinds.least:,} are needed"

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-
 from tregflow.gating import Gated
 from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Measure, Population
 
 Z95 = 1.959963984540054
+WELL_ABOVE = 3.0
+"""Robust SDs of the negatives above zero from which on a median may stand below a ratio's line: nearer to it
+the ratio says what the background was, not what the cells were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,33 @@ class Percent:
     high: float
 
 
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A marker on one population beside another of the same tube.
+
+    Parameters
+    ----------
+    marker : str
+    first, second : str
+        Populations, as the template's report names them.
+    difference : float
+        Median of the first less median of the second, axis units; NaN where one is empty.
+    above_fmo : float
+        Median of the first less that of the run's FMO tube of this marker, linear units: of the smallest
+        population at or above it that the FMO tube was gated down to. NaN where no gate looks at such a tube.
+    ratio : float
+        Linear median of the first by that of the second, each less the FMO's where there is one; NaN where
+        the second is not well above zero.
+    """
+
+    marker: str
+    first: str
+    second: str
+    difference: float
+    above_fmo: float
+    ratio: float
+
+
 def count(gated: Gated) -> tuple[Count, ...]:
     """Count every population of a gated file.
 
@@ -99,6 +128,24 @@ def count(gated: Gated) -> tuple[Count, ...]:
 def measured(gated: Gated) -> tuple[Percent, ...]:
     """Return every measure that the template reports, the primary first."""
     return tuple(_percent(gated, measure) for measure in gated.template.measures)
+
+
+def contrasted(gated: Gated) -> tuple[Contrast, ...]:
+    """Return each marker that the template reports on two populations, the first beside the second.
+
+    Parameters
+    ----------
+    gated : Gated
+        What `gate` returned.
+
+    Returns
+    -------
+    tuple of Contrast
+        In the template's order. A marker that the file does not have, or that is reported on one
+        population, has none.
+    """
+    pairs = [(marker, *names[:2]) for marker, names in gated.template.medians.items() if len(names) > 1]
+    return tuple(_contrast(gated, *pair) for pair in pairs if pair[0] in gated.bound.channels)
 
 
 def wilson(numerator: int, denominator: int) -> tuple[float, float]:
@@ -162,10 +209,44 @@ def _medians(gated: Gated, name: str) -> dict[str, float]:
     return {marker: _median(gated, marker, rows) for marker in wanted}
 
 
-def _median(gated: Gated, marker: str, rows: np.ndarray[tuple[int], np.dtype[np.intp]]) -> float:
+def _median(gated: Gated, marker: str, rows: Rows) -> float:
     if not len(rows) or marker not in gated.bound.channels:
         return math.nan
     return float(np.median(gated.bound.linear(marker, rows)))
+
+
+def _contrast(gated: Gated, marker: str, first: str, second: str) -> Contrast:
+    rows = [gated.members.get(name, np.empty(0, np.intp)) for name in (first, second)]
+    linear = [_median(gated, marker, some) for some in rows]
+    on_axis = gated.bound.scales[marker](np.array(linear))
+    empty = [_empty(gated, marker, name) for name in (first, second)]
+    over, under = (
+        value - (base[0] if math.isfinite(base[0]) else 0.0)
+        for value, base in zip(linear, empty, strict=True)
+    )
+    noise = empty[1][1] if math.isfinite(empty[1][1]) else _noise(gated, marker, second)
+    ratio = over / under if under > WELL_ABOVE * noise else math.nan
+    return Contrast(marker, first, second, float(on_axis[0] - on_axis[1]), linear[0] - empty[0][0], ratio)
+
+
+def _empty(gated: Gated, marker: str, name: str) -> tuple[float, float]:
+    """Return median and robust SD of a marker where the run's FMO tube left it out; NaN where no gate looks at one."""
+    fmo = gated.others.controls.get(f"fmo:{marker}")
+    line = [*reversed(gated.template.path(name)), ROOT]
+    if fmo is None or marker not in fmo.bound.channels:
+        return math.nan, math.nan
+    reached = next((above for above in line if len(fmo.members.get(above, ()))), None)
+    if reached is None:
+        return math.nan, math.nan
+    values = fmo.bound.linear(marker, fmo.members[reached])
+    return float(np.median(values)), negatives(values)[1]
+
+
+def _noise(gated: Gated, marker: str, name: str) -> float:
+    """Return the robust SD of the negatives that a population was cut from."""
+    parent = next((one.parent for one in gated.template.populations if one.name == name), ROOT)
+    rows = gated.members.get(parent, np.empty(0, np.intp))
+    return negatives(gated.bound.linear(marker, rows))[1] if len(rows) else math.nan
 
 
 def _percent(gated: Gated, measure: Measure) -> Percent:
@@ -193,21 +274,14 @@ def negatives(values: Values) -> tuple[float, float]:
 
     Notes
     -----
-    The mode is that of half samples (Robertson and Cryer 1974): the shortest stretch that holds half of
-    the values, and of those half again. The spread is 1.4826 times the median distance of the values
-    below it.
+    The mode is the middle of the shortest stretch that holds a tenth of the values. The spread is 1.4826 times
+    the median distance of the values below it: a normal distribution's standard deviation.
     """
     ordered = np.sort(values)
     if len(ordered) < 2:
         return math.nan, math.nan
-    mode = _mode(ordered)
+    tenth = max(2, len(ordered) // 10)
+    first = int(np.argmin(ordered[tenth - 1 :] - ordered[: len(ordered) - tenth + 1]))
+    mode = float(np.median(ordered[first : first + tenth]))
     below = ordered[ordered < mode]
     return mode, float(1.4826 * np.median(mode - below)) if len(below) else 0.0
-
-
-def _mode(ordered: Values) -> float:
-    while len(ordered) > 2:
-        half = (len(ordered) + 1) // 2
-        first = int(np.argmin(ordered[half - 1 :] - ordered[: len(ordered) - half + 1]))
-        ordered = ordered[first : first + half]
-    return float(ordered.mean())

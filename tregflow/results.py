@@ -22,10 +22,23 @@ Pair = tuple[Tube, Outcome]
 TREG = ("subject", "visit", "collected", "sample", "run", "measure", "role", "numerator", "denominator", "percent",
         "ci_low", "ci_high", "gate_low", "gate_high", "gate_stability", "verdict", "codes", "decision",
         "reviewed_by", "template_sha256", "file_sha256")  # fmt: skip
-"""Columns of ``treg.csv``. Those of gate stability and of review are empty until they are computed."""
+"""Columns of ``treg.csv``. `gate_low` and `gate_high` are the smallest and largest percent with each gate on the path
+shifted by the first stated shift, one at a time: a range, no confidence interval. `gate_stability` is the
+standard deviation of the percent that placing the gates anew on draws of the file causes, counting apart."""
+
+CONTRASTS = ("difference", "above_fmo", "ratio")
+"""What stands in ``treg.csv`` for each marker reported on two populations: medians of the first less the second in
+axis units; of the first less the FMO's, linear; of the first by the second where that is well above zero."""
 
 POPULATIONS = ("sample", "subject", "visit", "run", "population", "path", "parent", "count", "percent_of_parent",
-               "status", "gate", "shift", "shift_decades", "reason", "is_reference")  # fmt: skip
+               "status", "gate", "of", "n_of", "tube", "across", "shift", "shift_decades", "along", "depth", "separation",
+               "spread", "spread_decades", "spread_along", "near", "draws", "draws_fallen", "draws_at_bound", "doubts",
+               "reason", "is_reference")  # fmt: skip
+"""Columns of ``populations.csv``. `spread` is the standard deviation of the gate's position over the draws, sampling
+alone; `near` the share of the parent's events that one spread would move to the other side."""
+
+PERTURBATIONS = ("sample", "subject", "visit", "run", "measure", "scenario", "gate", "marker", "shift_decades",
+                 "numerator", "denominator", "percent", "template_sha256", "file_sha256")  # fmt: skip
 FILES = ("sample", "file", "subject", "visit", "tube", "run", "state", "verdict", "codes", "sentences", "events",
          "channels", "stored_values", "axes", "compensation", "sha256", "data_sha256")  # fmt: skip
 
@@ -44,7 +57,15 @@ def run_of(tube: Tube, outcome: Outcome) -> str:
 def treg_table(pairs: Sequence[Pair], template: Template) -> tuple[list[str], list[Cells]]:
     """Return columns and rows of ``treg.csv``: every full tube x every measure, always a row."""
     rows = [cells for pair in pairs if pair[0].tube == "full" for cells in _treg_rows(pair, template)]
-    return [*TREG, *_own(pairs)], rows
+    pairings = [marker for marker, names in template.medians.items() if len(names) > 1]
+    contrasts = [f"{what}_{marker}" for marker in pairings for what in CONTRASTS]
+    return [*TREG, *contrasts, *_own(pairs)], rows
+
+
+def perturbation_table(pairs: Sequence[Pair], template: Template) -> tuple[list[str], list[Cells]]:
+    """Return columns and rows of ``perturbations.csv``: every full tube x measure x scenario of shifted gates."""
+    rows = [cells for pair in pairs if pair[0].tube == "full" for cells in _perturbation_rows(pair, template)]
+    return [*PERTURBATIONS, *_own(pairs)], rows
 
 
 def population_table(pairs: Sequence[Pair], template: Template) -> tuple[list[str], list[Cells]]:
@@ -67,7 +88,33 @@ def _treg_rows(pair: Pair, template: Template) -> Iterator[Cells]:
     for place, measure in enumerate(template.measures):
         told: Mapping[str, Any] = outcome.measures[place] if outcome.measures else {"verdict": "fail"}
         findings = findings_from(told["findings"]) if outcome.measures else outcome.findings
-        yield {**common, **told, "measure": measure.name, "role": measure.role, "codes": summary(findings)}
+        contrasts = {} if told["verdict"] == "fail" else _contrasts(outcome)
+        yield {
+            **common,
+            **told,
+            **contrasts,
+            "measure": measure.name,
+            "role": measure.role,
+            "codes": summary(findings),
+        }
+
+
+def _contrasts(outcome: Outcome) -> Cells:
+    return {f"{what}_{one['marker']}": one[what] for one in outcome.contrasts for what in CONTRASTS}
+
+
+def _perturbation_rows(pair: Pair, template: Template) -> Iterator[Cells]:
+    """Yield measure by measure; a percent that was refused is refused under every shift."""
+    tube, outcome = pair
+    common: Cells = {**tube.extra, "sample": tube.sample, "subject": tube.subject, "visit": tube.visit,
+                     "run": run_of(tube, outcome), "template_sha256": template.hash,
+                     "file_sha256": outcome.file.sha256}  # fmt: skip
+    for told in outcome.measures:
+        for scenario in outcome.scenarios:
+            if counts := scenario["counts"].get(told["measure"]):
+                part, whole = counts
+                percent = 100 * part / whole if whole and told["verdict"] != "fail" else None
+                yield {**common, **scenario, "measure": told["measure"], "numerator": part, "denominator": whole, "percent": percent}  # fmt: skip
 
 
 def _population_rows(pair: Pair, template: Template) -> Iterator[Cells]:
@@ -75,9 +122,23 @@ def _population_rows(pair: Pair, template: Template) -> Iterator[Cells]:
     for counted in outcome.populations:
         medians = {f"median_{marker}": value for marker, value in counted["medians"].items()}
         is_root, gate = counted["population"] == ROOT, outcome.gates.get(counted["population"], {})
-        yield {**tube.extra, **counted, **medians, "status": "" if is_root else counted["status"], "gate": _shape(gate), "sample": tube.sample, "subject": tube.subject, "visit": tube.visit,
-               "run": run_of(tube, outcome), "template_sha256": template.hash,
-               "file_sha256": outcome.file.sha256}  # fmt: skip
+        yield {**tube.extra, **counted, **_placing(gate), **medians, "status": "" if is_root else counted["status"],
+               "sample": tube.sample, "subject": tube.subject, "visit": tube.visit, "run": run_of(tube, outcome),
+               "template_sha256": template.hash, "file_sha256": outcome.file.sha256}  # fmt: skip
+
+
+def _placing(gate: Mapping[str, Any]) -> Cells:
+    """Return how a gate was placed, and how steadily it stands."""
+    steady, evidence = gate.get("stability", {}), gate.get("evidence", {})
+    return {
+        "gate": _shape(gate), "of": gate.get("of"), "n_of": gate.get("n_of") if gate.get("of") else None,
+        "tube": gate.get("tube"), "across": " ".join(gate.get("across", ())), "along": gate.get("along"),
+        "depth": evidence.get("depth"), "separation": evidence.get("separation"),
+        "doubts": " ".join(dict.fromkeys(doubt["kind"] for doubt in gate.get("doubts", ()))),
+        "spread": steady.get("spread"), "spread_decades": steady.get("spread_decades"),
+        "spread_along": steady.get("along"), "near": steady.get("near"), "draws": steady.get("draws"),
+        "draws_fallen": steady.get("fallen"), "draws_at_bound": steady.get("bound"),
+    }  # fmt: skip
 
 
 def _shape(gate: Mapping[str, Any]) -> str:

@@ -274,7 +274,8 @@ class Axis:
             return (linear > 0) & (linear * (10.0**self.first - 1) >= self.spread)
         above = np.where(linear > 0, linear, 1.0)
         length = self.scale(above * 10**NUDGE) - self.scale(above * 10**-NUDGE)
-        return (linear > 0) & (length >= NEAR_ZERO * 2 * NUDGE * self.scale.decade)
+        is_far: Mask = (linear > 0) & (length >= NEAR_ZERO * 2 * NUDGE * self.scale.decade)
+        return is_far
 
     def label(self, shift: float) -> str:
         """Return a shift in words: ``+0.1``, ``+1 SD``, ``+5 %``."""
@@ -373,7 +374,7 @@ class _Sieve:
         return {name: axes_of(self.gated, template.population(name), self.shelf) for name in self.line}
 
     def _path(self, name: str) -> frozenset[str]:
-        """Return every population whose gate decides who is in one."""
+        """Return every population whose gate decides who is in one: on the way to it, or named by a gate there."""
         asked, needed = [name], set[str]()
         while asked:
             name = asked.pop()
@@ -448,9 +449,9 @@ class _Sieve:
 
     def _passed(self, name: str, population: str) -> Mask:
         """Return which events all gates but one let through to a population."""
-        others = [self.masks[other] for other in sorted(self._path(population) - {name})]
-        every = np.ones(self.shelf.events, bool)
-        return np.logical_and.reduce([every, *others])
+        others = [self.masks[other] for other in self.gated.template.path(population) if other != name]
+        passed: Mask = np.logical_and.reduce([np.ones(self.shelf.events, bool), *others])
+        return passed
 
     def _walked(self, shapes: Mapping[str, Shape], measures: Sequence[Measure]) -> Counts:
         """Return the counts with some gates replaced, gate by gate from the root down."""

@@ -226,6 +226,7 @@ def show_batch(batch: Batch, folder: Path, primary: str) -> None:
     if len(gated) > LONGEST:
         out.print(f"… and {len(gated) - LONGEST} more in {shown(str(folder / 'treg.csv'))}")
     _show_trouble(batch.pairs)
+    say_findings("", batch.general, notes=True)
     _show_changes(batch)
     _show_next(batch, folder)
 

@@ -10,46 +10,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import real_cells
 
-from tregflow.bridge import landmarks
-from tregflow.gating import Gated, gate
+from tregflow.gating import gate
 from tregflow.io.fcs import read_fcs
 from tregflow.io.trials import write_trial
 from tregflow.simulation import Trial, simulate
 from tregflow.template import Template
+from tregflow.tuning import with_bridge
 
 BEFORE = 99
 """A run that no trial reaches: the aliquot is not one of the trial's."""
 
 
-def with_landmarks(template: Template, reference: Path, named: Mapping[str, str] | None = None) -> Template:
-    """Return the template with the landmarks of a reference tube.
+def with_landmarks(
+    template: Template, reference: Path, drift: float, named: Mapping[str, str] | None = None
+) -> Template:
+    """Return the template with the landmarks of a reference tube, as ``tregflow template tune --bridge`` writes them.
 
     Parameters
     ----------
     template : Template
     reference : Path
         FCS file of the lot, on the detectors that the template's coordinates belong to.
+    drift : float
+        The most that a landmark may move, axis units.
     named : mapping of str to str, optional
         Channels by marker, as a sheet names them.
     """
-    content: dict[str, Any] = dict(template.to_mapping())
-    if not content.get("bridge"):
-        return template
     gated = gate(template.bind(read_fcs(reference), named or {}), template)
-    for population, markers in content["bridge"]["landmarks"].items():
-        for marker in markers:
-            markers[marker] = _positions(gated, population, marker)
+    content, _ = with_bridge(dict(template.to_mapping()), [gated], template)
+    content["bridge"]["drift"] = drift
     return Template.from_mapping(content)
-
-
-def _positions(gated: Gated, population: str, marker: str) -> list[float]:
-    values = gated.bound.view((marker,), gated.members[population]).points()[:, 0]
-    return [round(float(place), 6) for place in landmarks(values[np.isfinite(values)]).positions]
 
 
 def simulated_lot(seed: int, events: int, folder: Path) -> Path:

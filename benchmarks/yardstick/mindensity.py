@@ -99,7 +99,8 @@ def peaks(values: Floats, adjust: float = 2.0) -> Floats:
     found = density(values, adjust)
     at = _turns(found.y, -2)
     at = at[(found.x[at] >= values.min()) & (found.x[at] < values.max())]
-    return found.x[at[np.argsort(-found.y[at], kind="stable")]]
+    places: Floats = found.x[at[np.argsort(-found.y[at], kind="stable")]]
+    return places
 
 
 def valleys(values: Floats, adjust: float = 2.0) -> Floats:
@@ -107,7 +108,8 @@ def valleys(values: Floats, adjust: float = 2.0) -> Floats:
     found = density(values, adjust)
     at = _turns(found.y, 2)
     at = at[(found.x[at] >= values.min()) & (found.x[at] < values.max())]
-    return found.x[at[np.argsort(found.y[at], kind="stable")]]
+    places: Floats = found.x[at[np.argsort(found.y[at], kind="stable")]]
+    return places
 
 
 def _turns(y: Floats, by: int) -> NDArray[np.intp]:

@@ -175,7 +175,8 @@ def _worth(told: Told, slanted: int, order: NDArray[np.intp], edges: Floats) -> 
 def _in_pentagon(x: Floats, y: Floats, edges: Floats) -> Mask:
     """Return which points lie right of the vertical edge and above the slanted and the flat one."""
     left, top, right, bottom = edges
-    return (x >= left) & (y >= np.interp(x, [left, max(right, left + 1e-9)], [top, bottom]))
+    inside: Mask = (x >= left) & (y >= np.interp(x, [left, max(right, left + 1e-9)], [top, bottom]))
+    return inside
 
 
 def _climbed(worth: Callable[[Floats], float], start: Floats) -> tuple[Floats, float]:
@@ -229,7 +230,8 @@ def _odds(told: Told) -> Floats:
         kinds, counts = np.unique(told.kinds[told.wanted == wanted], return_counts=True)
         parts = [_weighed(told, told.wanted == wanted, kind) for kind in kinds[counts >= FEWEST]]
         sides.append(np.logaddexp.reduce(parts) if parts else np.full(len(told.points), -np.inf))
-    return np.nan_to_num(np.subtract(*sides))
+    odds: Floats = np.nan_to_num(np.subtract(*sides))
+    return odds
 
 
 def _weighed(told: Told, side: Mask, kind: int) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -167,14 +167,16 @@ def scored(
     peer : bool, default True
         Whether to add the peer's row.
     """
-    common = (trial.kind, trial.size, trial.events, trial.seed)
-    tube = (answer.tube.sample, answer.tube.subject, answer.tube.visit, int(truth.cd4.sum()), truth.percent)
     told = _told(answer.again, truth) if answer.again else None
+    blank = Row(trial.kind, trial.size, trial.events, trial.seed, gates, answer.tube.sample, answer.tube.subject,
+                answer.tube.visit, int(truth.cd4.sum()), truth.percent, math.nan)  # fmt: skip
     best = (oracle.outline(told), oracle.boundary(told)) if told and oracles else (math.nan, math.nan)
-    row = Row(
-        *common, gates, *tube, answer.percent, _event_f1(answer, truth), *best, answer.verdict, answer.codes
-    )
-    return [row, *([Row(*common, "mindensity", *tube, *_peer(told))] if peer and told else [])]
+    row = replace(blank, percent=answer.percent, f1=_event_f1(answer, truth), outline=best[0], boundary=best[1],
+                  verdict=answer.verdict, codes=answer.codes)  # fmt: skip
+    if not peer or not told:
+        return [row]
+    percent, worth = _peer(told)
+    return [row, replace(blank, gates="mindensity", percent=percent, f1=worth)]
 
 
 def _event_f1(answer: Answer, truth: Truth) -> float:

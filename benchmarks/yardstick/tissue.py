@@ -153,7 +153,7 @@ def _put_anchor(placed: Content, written: Content, tubes: Sequence[Trained]) -> 
     found = []
     for tube in tubes:
         gated = tube.gated(placed)
-        rows = gated.members.get(settings["of"], ())
+        rows = gated.members.get(settings["of"], np.empty(0, np.intp))
         if len(rows) >= FEWEST:
             found.append(lying(gated.bound.view(tuple(written["markers"]), rows).points()))
     for name, told in zip(("at", "spread"), zip(*found, strict=True), strict=False):

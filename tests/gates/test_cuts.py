@@ -119,7 +119,7 @@ class TestValley:
         assert doubt.sentence.endswith("one is a shoulder of the other")
 
     def test_shoulder_in_the_window_counts_before_a_valley_beside_it(self):
-        parts = ((0.6, 0.40, 0.05), (0.13, 0.535, 0.05), (0.27, 0.80, 0.04))
+        parts = ((0.55, 0.40, 0.05), (0.15, 0.54, 0.05), (0.30, 0.80, 0.04))
         events = drawn(60_000, *parts)
         assert cut(valley(events)) == pytest.approx(0.67, abs=0.02)
         assert cut(valley(events, within=(0.45, 0.55))) == pytest.approx(0.49, abs=0.02)

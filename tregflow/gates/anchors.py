@@ -65,7 +65,7 @@ def anchored(
     *,
     outline: Outline,
     at: tuple[float, ...],
-    spread: tuple[Positive, ...] | None = None,
+    spread: tuple[Positive | None, ...] | None = None,
     drift: Positive = 0.085,
 ) -> Found:
     """Keep what lies inside a stored outline that moves with a reference population.
@@ -87,7 +87,8 @@ def anchored(
         Median of the reference on each axis when the outline was drawn, axis units.
     spread : tuple of float, optional
         How far its 15.87 % quantile lay below that median on each axis, axis units; a normal distribution's
-        standard deviation. Where it is given, an axis on which the reference is dim is stretched by it; left out, only shifted.
+        standard deviation. An axis for which it is given is stretched by it; one without (null) follows the median
+        alone: by a factor where the reference is bright, by an offset where it is dim.
     drift : float, default 0.085
         The most that an edge or corner moves along an axis, axis units.
 
@@ -108,8 +109,8 @@ def anchored(
     Notes
     -----
     With x an edge, m and s the reference's median and spread downwards, all in linear units, then and now: on an axis
-    where the reference is bright, x m_now / m_then; where it is dim, m_now + (x - m_then) s_now / s_then, or
-    without `spread` x + m_now - m_then. It is bright if a tenfold light moves it by at least half of the axis's
+    with `spread`, m_now + (x - m_then) s_now / s_then; on one without, x m_now / m_then where the reference is
+    bright, x + m_now - m_then where it is dim. It is bright if a tenfold light moves it by at least half of the axis's
     decade. What lies above the median decides nothing: there, cells of interest may be among the reference.
     """
     points, weights, events = weighed(points, weights)
@@ -178,17 +179,16 @@ def _followed(
     if spread_now <= 0:
         raise GateError(f"the reference has no spread on the {AXES[axis]} axis")
     centre, to, shift = _linear(scale, at), _linear(scale, now), {"shift": now - at}
+    if spread is not None:
+        stretch = (to - _linear(scale, now - spread_now)) / (centre - _linear(scale, at - spread))
+        return _Followed(scale, centre, to, stretch, {**shift, "offset": to - centre, "stretch": math.log10(stretch)})
     if _is_bright(scale, centre):
         if to <= 0:
             raise GateError(
                 f"the reference has no light left on the {AXES[axis]} axis: it lies at {now:.2f}, not {at:.2f}"
             )
         return _Followed(scale, 0.0, 0.0, to / centre, {**shift, "gain": math.log10(to / centre)})
-    shift["offset"] = to - centre
-    if spread is None:
-        return _Followed(scale, centre, to, 1.0, shift)
-    stretch = (to - _linear(scale, now - spread_now)) / (centre - _linear(scale, at - spread))
-    return _Followed(scale, centre, to, stretch, {**shift, "stretch": math.log10(stretch)})
+    return _Followed(scale, centre, to, 1.0, {**shift, "offset": to - centre})
 
 
 def _is_bright(scale: Transform, linear: float) -> bool:

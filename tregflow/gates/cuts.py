@@ -100,7 +100,7 @@ def valley(
     points, weights, events = weighed(points[:, 0], weights)
     seen, tops = settled(points, smooth, weights, prominence=prominence, share=share)
     valleys = [found for left, right in pairwise(tops) if (found := trough(seen, left, right, within))]
-    beside = list(_within(shoulders(seen, prominence=prominence, share=share), within))
+    beside = list(_within(shoulders(seen, tops, prominence=prominence, share=share), within))
     best = [list(_within(valleys, within)), beside, valleys]
     if not any(best):
         raise GateError(_no_valley(seen, tops, within, counted(events)))

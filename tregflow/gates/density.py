@@ -43,7 +43,7 @@ COUNTING_ERRORS = 3
 SLOPE_ERRORS = 4
 """Counting errors by which a slope must ease and steepen again: slopes are noisier, and looked at in more places."""
 SLOPES = 0.97 / 0.9
-"""The kernel for slopes by that for heights, apart from the power of the events."""
+"""The kernel for slopes by Silverman's, but for the power of the events."""
 PLATEAU = 0.05
 """How far a valley's bottom goes up its flanks, as a share of its depth."""
 HALFWAY = 0.5
@@ -420,13 +420,17 @@ def _climb(seen: Density, bottom: int, way: int, level: float) -> float:
     return float(bottom + way * (max(above, 1) - 1 + part))
 
 
-def shoulders(seen: Density, *, prominence: float = PROMINENCE, share: float = SHARE) -> Iterator[Parting]:
+def shoulders(
+    seen: Density, tops: Sequence[int], *, prominence: float = PROMINENCE, share: float = SHARE
+) -> Iterator[Parting]:
     """Yield populations that show only as a shoulder on the flank of a peak.
 
     Parameters
     ----------
     seen : Density
-        The axis; it is smoothed anew, for slopes need a wider kernel than heights.
+        The axis.
+    tops : sequence of int
+        Bins of the peaks.
     prominence : float
         By how much of the gentler of its two steep parts the slope eases between them.
     share : float
@@ -437,19 +441,24 @@ def shoulders(seen: Density, *, prominence: float = PROMINENCE, share: float = S
     Down a peak's flank the slope steepens once. Where it steepens, eases and steepens again, another
     population adds to it, and shows where the slope is least. The cut is where the logarithm of the
     density is most convex between the first steep part and there: for two Gaussians of one width, the
-    place where they are equally dense. The kernel is the normal reference's for a first derivative,
-    0.97 min(SD, IQR / 1.34) n^(-1/7).
+    place where they are equally dense. The axis is smoothed anew for each peak, with the normal
+    reference's kernel for a first derivative, 0.97 min(SD, IQR / 1.34) n^(-1/7): slopes need a wider one than heights.
     """
-    counts = Histogram(seen.start, seen.step, seen.counts)
-    eased = _smoothed(counts, max(SLOPES * silverman(seen.counts) * seen.events ** (1 / 5 - 1 / 7), FINE))
-    tops = peaks(eased, prominence=prominence, share=share)
-    lows = [left + int(eased.heights[left:right].argmin()) for left, right in pairwise(tops)]
-    borders = [0, *lows, len(eased.heights) - 1]
-    for top, *ends in zip(tops, borders, borders[1:], strict=False):
+    lows = [left + int(seen.heights[left:right].argmin()) for left, right in pairwise(tops)]
+    borders = [0, *lows, len(seen.heights) - 1]
+    for top, left, right in zip(tops, borders, borders[1:], strict=False):
+        eased = _eased(seen, seen.counts[left : right + 1])
+        place, *ends = (eased.bin(seen.at(each)) for each in (top, left, right))
         for way, end in zip((-1, 1), ends, strict=True):
-            found = _shoulder(eased, top, end, way, prominence)
+            found = _shoulder(eased, place, end, way, prominence)
             if found and _beyond(eased, found.cut, end) >= share * eased.events:
                 yield found
+
+
+def _eased(seen: Density, around: Values) -> Density:
+    """Return the axis under the kernel for the slopes of one peak, whose counts reach from valley to valley."""
+    width = SLOPES * silverman(around) * float(around.sum()) ** (1 / 5 - 1 / 7)
+    return _smoothed(Histogram(seen.start, seen.step, seen.counts), max(width, FINE))
 
 
 def _shoulder(seen: Density, top: int, end: int, way: int, prominence: float) -> Parting | None:

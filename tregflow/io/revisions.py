@@ -183,7 +183,11 @@ def _is_same(old: Any, new: Any) -> bool:
 
 def _styled(node: Any, like: Any) -> Any:
     """Return a new list or mapping in one line, where what it replaces was."""
-    if isinstance(like, CommentedMap | CommentedSeq) and isinstance(node, CommentedMap | CommentedSeq) and like.fa.flow_style():
+    if (
+        isinstance(like, CommentedMap | CommentedSeq)
+        and isinstance(node, CommentedMap | CommentedSeq)
+        and like.fa.flow_style()
+    ):
         node.fa.set_flow_style()
     return node
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -150,7 +151,7 @@ class Gates(Names):
                 self._check_landmarks(positions, (*trail, marker))
         landmarks = {name: {marker: tuple(places) for marker, places in markers.items()}
                      for name, markers in words.landmarks.items()}  # fmt: skip
-        return Bridge(landmarks, words.drift)
+        return Bridge(landmarks, words.drift, math.nan if words.percent is None else words.percent)
 
     def _check_landmarks(self, positions: Sequence[float], trail: Trail) -> None:
         if len(positions) != len(QUANTILES):

@@ -1,8 +1,8 @@
 """Tuning a template: stored gates moved on chosen tubes, for a cytometer of one's own.
 
 Words in, words out: nothing here reads or writes a file. `ballot` lets a gated tube say where its gates
-were found, `tuned` makes the new words of all ballots and of what a person asks for, `with_bridge` adds
-where the reference tube lay, `recorded` the next version and its history. A template is never written
+were found, `tuned` makes the new words of all ballots and of what a person asks for, `off_bridge` and `with_bridge`
+bring them to where the reference tube lies, `recorded` the next version and its history. A template is never written
 over, because results carry its hash.
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from tregflow.errors import Finding, InputError
 from tregflow.template import Template
 from tregflow.tuning.asking import Cut, Move, read_cut, read_move, with_cut, with_move
-from tregflow.tuning.bridges import with_bridge, with_fingerprints
+from tregflow.tuning.bridges import off_bridge, with_bridge, with_fingerprints
 from tregflow.tuning.changes import Change, changes, recorded, table_of_changes, table_of_tubes, told_of_votes
 from tregflow.tuning.coordinates import Words
 from tregflow.tuning.voting import Ballot, Vote, ballot, to_found
 
-__all__ = ["Ballot", "Change", "Cut", "Move", "Vote", "Wish", "ballot", "changes", "read_cut", "read_move", "recorded",
+__all__ = ["Ballot", "Change", "Cut", "Move", "Vote", "Wish", "ballot", "changes", "off_bridge", "read_cut", "read_move", "recorded",
            "table_of_changes", "table_of_tubes", "told_of_votes", "tuned", "with_bridge", "wish"]  # fmt: skip
 
 
@@ -71,7 +71,12 @@ def wish(template: Template, moves: Sequence[str], cuts: Sequence[str], *, to_fo
         except InputError as error:
             mistakes += error.findings
     if not (read or mistakes or to_found or bridge or fingerprint):
-        mistakes.append(Finding("E-USAGE", "nothing is to be changed; say --move, --set, --to-found, --bridge or --fingerprint"))
+        mistakes.append(
+            Finding(
+                "E-USAGE",
+                "nothing is to be changed; say --move, --set, --to-found, --bridge or --fingerprint",
+            )
+        )
     if to_found and template.bridge and not bridge:
         told = "stored coordinates belong to the landmarks of the template's bridge; give --bridge with --to-found, so that both move"
         mistakes.append(Finding("E-USAGE", told))
@@ -81,7 +86,9 @@ def wish(template: Template, moves: Sequence[str], cuts: Sequence[str], *, to_fo
                 to_found, bridge, fingerprint)  # fmt: skip
 
 
-def tuned(content: Words, asked: Wish, ballots: Sequence[Ballot], template: Template) -> tuple[Words, tuple[Vote, ...], tuple[str, ...]]:
+def tuned(
+    content: Words, asked: Wish, ballots: Sequence[Ballot], template: Template
+) -> tuple[Words, tuple[Vote, ...], tuple[str, ...]]:
     """Return a template's words with everything done that is asked for, but the bridge.
 
     Parameters

@@ -79,7 +79,9 @@ def read_move(text: str, template: Template) -> Move:
         told = f"{marker} is not an axis of {name}{nearest(marker, axes[name]) or '; it has ' + ' and '.join(axes[name])}"
         raise _refused(f'--move "{text}": {told}')
     if not list(_stored(name, marker, template)):
-        raise _refused(f'--move "{text}": {name} stores no coordinate of {marker}, it is placed on the events alone')
+        raise _refused(
+            f'--move "{text}": {name} stores no coordinate of {marker}, it is placed on the events alone'
+        )
     return Move(name, marker, decades)
 
 
@@ -151,7 +153,9 @@ def _number(text: str, option: str, example: str) -> tuple[str, float]:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise _refused(f'{option} "{text}" does not end with a number after a name; write {option} "{example}"')
+        raise _refused(
+            f'{option} "{text}" does not end with a number after a name; write {option} "{example}"'
+        )
     return " ".join(words[:-1]), number
 
 

@@ -85,7 +85,9 @@ def changes(old: Template, new: Template) -> tuple[Change, ...]:
     return (*_of_gates(old, new), *_of_models(old, new), *_of_bridge(old, new), *_of_fingerprints(old, new))
 
 
-def recorded(content: Words, reason: str, before: Template, samples: Sequence[str], said: Sequence[Change]) -> Words:
+def recorded(
+    content: Words, reason: str, before: Template, samples: Sequence[str], said: Sequence[Change]
+) -> Words:
     """Return a template's words as its next version, with an entry in its history.
 
     Parameters
@@ -245,13 +247,21 @@ def _of_bridge(old: Template, new: Template) -> Iterator[Change]:
         if before != after:
             pairs = [pair for marker in before if marker in after
                      for pair in zip(before[marker], after[marker], [marker] * len(after[marker]), strict=True)]  # fmt: skip
-            yield Change("bridge", f"landmarks of {name}", ", ".join(before), ", ".join(after), *_most(pairs, old.scales))
+            yield Change(
+                "bridge",
+                f"landmarks of {name}",
+                ", ".join(before),
+                ", ".join(after),
+                *_most(pairs, old.scales),
+            )
 
 
 def _of_fingerprints(old: Template, new: Template) -> Iterator[Change]:
     for before, after in zip(old.markers, new.markers, strict=True):
         if before.fingerprint != after.fingerprint:
-            yield Change("fingerprints", before.name, _detector(before.fingerprint), _detector(after.fingerprint))
+            yield Change(
+                "fingerprints", before.name, _detector(before.fingerprint), _detector(after.fingerprint)
+            )
 
 
 def _detector(fingerprint: Mapping[str, Any]) -> str:
@@ -282,7 +292,7 @@ def _number(one: Ballot) -> tuple[str, str]:
 def told_of_votes(votes: Sequence[Vote]) -> list[str]:
     """Return how many tubes each gate was moved by, a line for each that some did not vote on."""
     whole = [one for one in votes if not one.why]
-    lines = [f"all {whole[0].asked} tubes voted on {', '.join(one.name for one in whole)}"] if whole else []
+    lines = [f"{_all(whole[0].asked)} voted on {', '.join(one.name for one in whole)}"] if whole else []
     for one in votes:
         if one.why:
             kept = "" if one.voted else ", so it stays as it was"
@@ -290,6 +300,12 @@ def told_of_votes(votes: Sequence[Vote]) -> list[str]:
     return lines
 
 
+def _all(tubes: int) -> str:
+    return "the 1 tube" if tubes == 1 else f"all {tubes} tubes"
+
+
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]

@@ -243,7 +243,11 @@ def written(shape: Shape, scales: Sequence[Transform]) -> Words:
         return {"rectangle": {side: _on_grids(edges, scales) for side, edges in sides.items()}}
     if isinstance(shape, Interval):
         edges = {"low": shape.low, "high": shape.high}
-        return {"interval": {side: on_grid(edge, scales[0]) for side, edge in edges.items() if math.isfinite(edge)}}
+        return {
+            "interval": {
+                side: on_grid(edge, scales[0]) for side, edge in edges.items() if math.isfinite(edge)
+            }
+        }
     raise TypeError(f"{type(shape).__name__} is not a shape that a method places")
 
 

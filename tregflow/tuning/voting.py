@@ -189,7 +189,9 @@ def to_found(content: Words, ballots: Sequence[Ballot], template: Template) -> t
             seen = {one.sample: one.gates[population.name] for one in ballots}
             votes.append(_vote(population.name, seen))
             if found := [lain for lain in seen.values() if not lain.why]:
-                words["gate"] = _gate(words["gate"], found, [template.scales[one] for one in population.markers])
+                words["gate"] = _gate(
+                    words["gate"], found, [template.scales[one] for one in population.markers]
+                )
     for kinds in template.models:
         seen = {one.sample: one.models[kinds.name] for one in ballots}
         votes.append(_vote(kinds.name, seen))
@@ -218,9 +220,10 @@ def _gate(gate: Words, found: Sequence[Lain], scales: Sequence[Transform]) -> Wo
         return _with_cut(gate, kind, shape, scales[0])
     outline = written(shape, scales)
     said |= {key: outline for key in ("stored", "outline") if said.get(key) is not None}
-    for key, rows in (("at", "at"), ("spread", "spread")):
+    for key in ("at", "spread"):
         if "outline" in said and said.get(key) is not None:
-            said[key] = _median([getattr(lain, rows)[0] for lain in found], scales)
+            here = _median([getattr(lain, key)[0] for lain in found], scales)
+            said[key] = [None if was is None else now for was, now in zip(said[key], here, strict=True)]
     return gate
 
 
