@@ -127,10 +127,6 @@ def test_medians_differ_in_units_of_the_axis():
 def test_no_ratio_to_what_does_not_stand_clear_of_zero():
     noise = np.random.default_rng(4).normal(0, 10, 2001)
     straight = {"fluorescence": {"linear": {"T": 10000.0}}}
-    gates = [
-        row("Treg", "root", ["CD4"], above(0.5)),
-        row("Tconv", "root", ["CD4"], {"interval": {"high": 0.5}}),
-    ]
     for middle, is_told in ((25, False), (35, True)):  # three robust SDs of 10 are 30
         (one,) = contrasted(gated(*beside(noise - np.median(noise) + middle, [350.0] * 5, scales=straight)))
         assert math.isfinite(one.ratio) == is_told

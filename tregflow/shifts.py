@@ -271,7 +271,8 @@ class Axis:
     def is_log_like(self, linear: Values) -> Mask:
         """Return where decades mean something; linear units."""
         if not math.isfinite(self.scale.decade):  # a straight axis: a shift must at least leave the noise
-            return (linear > 0) & (linear * (10.0**self.first - 1) >= self.spread)
+            clears: Mask = (linear > 0) & (linear * (10.0**self.first - 1) >= self.spread)
+            return clears
         above = np.where(linear > 0, linear, 1.0)
         length = self.scale(above * 10**NUDGE) - self.scale(above * 10**-NUDGE)
         is_far: Mask = (linear > 0) & (length >= NEAR_ZERO * 2 * NUDGE * self.scale.decade)
