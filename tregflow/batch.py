@@ -69,6 +69,8 @@ class Request:
         What a worker does with a job.
     sheet : Path or None
         The sheet that the rows came from; None where files were named.
+    draws : int or None
+        How often each file is drawn anew to see how steadily its gates stand; None for as the template says.
     """
 
     template: Template
@@ -80,6 +82,7 @@ class Request:
     accept_changed: bool = False
     work: Work = gate_file
     sheet: Path | None = None
+    draws: int | None = None
 
     def jobs(self) -> list[Job]:
         """Return one job per tube."""
@@ -87,7 +90,7 @@ class Request:
         published = folder.published()
         beside = neighbours(self.tubes, self.root, self.template, published)
         return [Job(tube, located(self.root, tube.file), self.template, folder, self.plots, self.accept_changed,
-                    published.get(tube.sample, ""), others=beside.get(tube.sample, ())) for tube in self.tubes]  # fmt: skip
+                    published.get(tube.sample, ""), others=beside.get(tube.sample, ()), draws=self.draws) for tube in self.tubes]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +323,7 @@ def _record(request: Request, pairs: tuple[Pair, ...], tables: Mapping[str, byte
             "plots": request.plots,
             "jobs": request.workers,
             "accept_changed": request.accept_changed,
+            "draws": request.template.draws if request.draws is None else request.draws,
         },
         "contents": Folder(request.out).contents({tube.sample for tube, _ in pairs}, tables),
     }

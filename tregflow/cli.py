@@ -32,6 +32,9 @@ INTERRUPTED = 130
 SPELLED = {"–": "-", "…": "...", "×": "x", "→": "->", "±": "+-"}
 """Signs of ours, in ASCII."""
 
+DRAWS = {"full": 200, "standard": None, "off": 0}
+"""How often a file is drawn anew, by how much is asked; None for as the template says."""
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="From a cytometer's FCS files to the Treg percentage of every patient visit.")  # fmt: skip
 templates = typer.Typer(
@@ -100,6 +103,8 @@ def gate(
     plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw a page per sample.")] = True,
     accept_changed: Annotated[bool, typer.Option("--accept-changed", help="Gate files anew whose content changed under their "
                                                  "name.")] = False,
+    uncertainty: Annotated[str, typer.Option("--uncertainty", metavar="full|standard|off", help="How often files are drawn anew "
+                                             "to see how steadily gates stand: 200 times, as the template says, never.")] = "standard",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be gated and why; write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print treg.csv's rows as JSON.")] = False,
     decimal: DecimalOption = ".",
@@ -114,7 +119,15 @@ def gate(
 
     stored, tubes, sheet = _inputs(template, samples, files, decimal)
     request = Request(
-        stored, tubes, _root(sheet), out, plots, _workers(jobs, len(tubes)), accept_changed, sheet=sheet
+        stored,
+        tubes,
+        _root(sheet),
+        out,
+        plots,
+        _workers(jobs, len(tubes)),
+        accept_changed,
+        sheet=sheet,
+        draws=_draws(uncertainty),
     )
     if not as_json:
         show_inputs(stored, template, sheet, len(tubes))
@@ -424,6 +437,14 @@ def _found_sheet(template: Path) -> Path:
         raise InputError(Finding("E-USAGE", f"there are two sheets, {there} beside the template and {here.resolve()} here; say "
                                  "which with --samples"))  # fmt: skip
     return found[0]
+
+
+def _draws(uncertainty: str) -> int | None:
+    if uncertainty not in DRAWS:
+        raise InputError(
+            Finding("E-USAGE", f'--uncertainty is full, standard or off, and not "{uncertainty}"')
+        )
+    return DRAWS[uncertainty]
 
 
 def _workers(jobs: int, files: int) -> int:

@@ -22,6 +22,7 @@ from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, digest, done, parts_of, storable
 from tregflow.privacy import told_fault
 from tregflow.sample import Sample
+from tregflow.stability import doubted, stability, uncertainty
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.transforms import Identity, Transform
@@ -60,6 +61,8 @@ class Job:
         Flags that only show when files are held against each other: for the page, not for the outcome.
     others : tuple of Beside
         Tubes of its run that the template's gates may look at.
+    draws : int or None
+        How often the file is drawn anew to see how steadily its gates stand; None for as the template says.
     """
 
     tube: Tube
@@ -71,6 +74,12 @@ class Job:
     published: str = ""
     between: tuple[Finding, ...] = ()
     others: tuple[Beside, ...] = ()
+    draws: int | None = None
+
+    @property
+    def drawn(self) -> int:
+        """How often the file is drawn anew."""
+        return self.template.draws if self.draws is None else self.draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +154,8 @@ def draw_again(job: Job) -> Ended:
         found = _around(job)
         if _parts(job, found) == dict(outcome.parts):
             bound = job.template.bind(_read(job), job.tube.channels)
-            page = _page(job, _placed(job, found, bound))
+            gated = _placed(job, found, bound)
+            page = _page(job, doubted(gated, stability(gated, job.drawn)))
     job.folder.draw(job.tube.sample, page)
     return Ended(outcome, kept=True)
 
@@ -231,8 +241,8 @@ def _counted(
 ) -> tuple[Outcome, bytes | None]:
     if not len(bound.sample):
         raise FileError(EMPTY)
-    gated = _placed(job, found, bound)
-    return done(job.tube.sample, parts, evidence, gated), _page(job, gated)
+    sure = uncertainty(_placed(job, found, bound), job.drawn)
+    return done(job.tube.sample, parts, evidence, sure.gated, sure), _page(job, sure.gated)
 
 
 def _placed(job: Job, found: Around, bound: Bound) -> Gated:
@@ -269,7 +279,8 @@ def _parts(job: Job, found: Around) -> dict[str, str]:
         "channels": sorted(tube.channels.items()),
     }
     return {"file": content(job.path), **{f"row: {name}": _hash(value) for name, value in row.items()},
-            "numpy": np.__version__, "tregflow": __version__, **parts_of(job.template), **_run_parts(job, found)}  # fmt: skip
+            "numpy": np.__version__, "tregflow": __version__,
+            "request: number of draws": str(job.drawn), **parts_of(job.template), **_run_parts(job, found)}  # fmt: skip
 
 
 def _run_parts(job: Job, found: Around) -> dict[str, str]:

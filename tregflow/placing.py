@@ -299,9 +299,9 @@ def _events(walk: Walk, markers: Sequence[str], of: str) -> _Seen:
     """Return the events that have a place on every axis: a log scale has none at and below zero."""
     view = walk.view(markers, of)
     points, weights = view.points(), walk.counts(view.rows)
-    has_place = np.isfinite(points).all(axis=1)
-    if has_place.all():
+    if np.isfinite(points).all():
         return _Seen(points, weights, 0)
+    has_place = np.isfinite(points).all(axis=1)
     weights = None if weights is None else weights[has_place]
     return _Seen(points[has_place], weights, int(len(points) - has_place.sum()))
 
@@ -378,19 +378,19 @@ def fitted(kinds: Kinds, walk: Walk) -> Fitted | str:
     if kinds.of not in walk.members:
         return f"{kinds.of} could not be placed"
     view = walk.view(kinds.markers, kinds.of)
-    points = view.points()
-    has_place: Mask = np.isfinite(points).all(axis=1)
-    rows, points = view.rows[has_place], points[has_place]
+    points, rows = view.points(), view.rows
+    if not np.isfinite(points).all():
+        has_place: Mask = np.isfinite(points).all(axis=1)
+        points, rows = points[has_place], rows[has_place]
     if len(points) < kinds.least:
         return f"{kinds.of} has {len(points):,} events, {kinds.least:,} are needed"
     start = walk.starts.get(kinds.name)
+    near = start.fit if isinstance(start, Fitted) else None
     try:
-        found = fit(
-            points, kinds.model, walk.counts(rows), near=start.fit if isinstance(start, Fitted) else None
-        )
+        found = fit(points, kinds.model, walk.counts(rows), near=near)
     except GateError as error:
         return str(error)
-    return Fitted(found, kinds.markers, rows, int(len(has_place) - has_place.sum()))
+    return Fitted(found, kinds.markers, rows, len(view) - len(rows))
 
 
 def _parted(population: Population, walk: Walk) -> Placed:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ RARE = 1e-6
 """Least share of a kind."""
 SETTLED = 3e-7
 """Change in a round, in shares and written spreads, below which a fit is settled."""
-SETTLED_NEAR = 3e-4
+SETTLED_NEAR = 2e-3
 """The same from a start near by: far below what the events themselves leave open."""
 ROUNDS = 300
 """Rounds after which a fit is not going to settle."""
@@ -178,7 +178,7 @@ class Normals:
             + np.linalg.slogdet(self.covariances)[1]
             + self.means.shape[1] * math.log(2 * math.pi)
         )
-        rows, columns = np.triu_indices(self.means.shape[1])
+        rows, columns = triangle(self.means.shape[1])
         squares = np.where(rows == columns, -0.5, -1.0) * self.precisions[:, rows, columns]
         return np.column_stack([level, pulled, squares])
 
@@ -194,6 +194,12 @@ class Normals:
         return odds
 
 
+@cache
+def triangle(axes: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return rows and columns of a symmetric matrix's upper triangle."""
+    return np.triu_indices(axes)
+
+
 def features(points: Values) -> Values:
     """Return what the logarithm of a normal density is linear in: 1, each axis, each product of two.
 
@@ -206,7 +212,7 @@ def features(points: Values) -> Values:
     ndarray, shape (n_features, n_points)
     """
     columns = np.ascontiguousarray(points.T)
-    rows, others = np.triu_indices(len(columns))
+    rows, others = triangle(len(columns))
     return np.concatenate([np.ones((1, len(points))), columns, columns[rows] * columns[others]])
 
 
@@ -397,7 +403,7 @@ class _Written:
     @cached_property
     def units(self) -> Values:
         """What a state's numbers are counted in: shares of all events, written spreads."""
-        rows, columns = np.triu_indices(self.at.shape[1])
+        rows, columns = triangle(self.at.shape[1])
         spread = self.model.spread
         products = spread[:, rows] * spread[:, columns]
         return np.concatenate([np.ones(len(spread)), spread.ravel(), products.ravel()])
@@ -419,7 +425,7 @@ class _Written:
         likely *= self.cells.counts / likely.sum(axis=0)
         sums, axes = np.einsum("kn,fn->kf", likely, self.cells.features), self.at.shape[1]
         squares = np.empty((len(sums), axes, axes))
-        rows, columns = np.triu_indices(axes)
+        rows, columns = triangle(axes)
         squares[:, rows, columns] = squares[:, columns, rows] = sums[:, 1 + axes :]
         return sums[:, 0], sums[:, 1 : 1 + axes], squares
 
@@ -445,7 +451,7 @@ class _Written:
 
     def flat(self, found: Normals) -> Values:
         """Return a state as one line of numbers."""
-        rows, columns = np.triu_indices(self.at.shape[1])
+        rows, columns = triangle(self.at.shape[1])
         upper = found.covariances[:, rows, columns]
         return np.concatenate([found.shares, found.means.ravel(), upper.ravel()]) / self.units
 
@@ -454,7 +460,7 @@ class _Written:
         kinds, axes = self.at.shape
         shares, means, upper = np.split(line * self.units, [kinds, kinds + kinds * axes])
         covariances = np.empty((kinds, axes, axes))
-        rows, columns = np.triu_indices(axes)
+        rows, columns = triangle(axes)
         covariances[:, rows, columns] = covariances[:, columns, rows] = upper.reshape(kinds, -1)
         return Normals(_shared(shares), means.reshape(kinds, axes), covariances)
 
