@@ -13,7 +13,7 @@ import pytest
 from builders import above, named, row, sample, template, words
 from scipy.stats import binomtest, norm
 
-from tregflow.bridge import QUANTILES
+from tregflow.gates.bridge import QUANTILES
 from tregflow.io.documents import load_template
 from tregflow.io.fcs import read_fcs
 from tregflow.simulation import LABELS, simulate

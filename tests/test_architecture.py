@@ -19,10 +19,10 @@ from tregflow.errors import CODES
 ROOT = Path(tregflow.__file__).parent
 
 ORDER = (
-    "errors", "privacy", "sample", "compensation", "transforms", "view", "events", "gates", "bridge", "document", "grammar",
-    "hierarchy", "binding", "fingerprint", "meaning", "template", "study", "identity", "placing", "walking", "bridging", "gating",
-    "populations", "shelf", "shifts", "stability", "checks", "tuning", "outcome", "results", "simulation", "io",
-    "sheet", "plots", "twins", "tubes", "controls", "job", "bench", "pool", "batch", "rehearsal", "verify", "terminal", "cli", "__main__",
+    "errors", "privacy", "sample", "compensation", "transforms", "view", "events", "gates", "document", "grammar", "hierarchy",
+    "binding", "fingerprint", "meaning", "template", "study", "identity", "gating", "populations", "uncertainty", "checks",
+    "tuning", "outcome", "results", "simulation", "io", "sheet", "plots", "twins", "tubes", "controls", "job", "bench", "pool",
+    "batch", "rehearsal", "verify", "terminal", "cli", "__main__",
 )  # fmt: skip
 """A module imports only from names before its own; inside a folder, in any way without a circle."""
 

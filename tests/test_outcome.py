@@ -17,7 +17,7 @@ from studies import TEMPLATE, small
 
 from tregflow.errors import CODES, Finding
 from tregflow.outcome import SCHEMA, Evidence, Outcome, changed, done, parts_of, storable, summary
-from tregflow.stability import uncertainty
+from tregflow.uncertainty.stability import uncertainty
 
 WORDS = st.text(max_size=20)
 PARTS = st.dictionaries(WORDS, WORDS, max_size=4)

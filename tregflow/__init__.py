@@ -10,25 +10,32 @@ compensation      spillover out
 transforms        logicle, arcsinh, log, linear, with inverses
 view              what a gate sees: columns under marker names, in a population's rows
 events            what is to be said of a file's events before gates look at them
-gates             shapes (what is inside), cuts and clouds (methods that place shapes)
+gates             shapes (what is inside), and the methods that place them
 document          a document as plain values, each with its place
 grammar           what a template may say, from the gates' own signatures
 hierarchy         gates, populations, measures, limits: the values of a template
 binding           which detector carries which marker
+fingerprint       the dye, detector and voltage that stored coordinates belong to
 meaning           checked words to values, or to mistakes
 template          the stored hierarchy; the only way in
 study             the rows of a sample sheet
 identity          whether a file is the tube that its row says, and like the subject's others
-gating            template x sample: the walk, each gate inside its parent
+gating            template x sample: placing, the walk, the bridge to a run's reference tube
 populations       members to counts and percentages
+uncertainty       what a percent owes to its gates: draws of the file, gates shifted
 checks            counts and statuses to verdicts
+tuning            stored gates moved on tubes: a template for a cytometer of one's own
 outcome           all that is known of one file after gating; goes to disk and back
 results           outcomes to the rows of the tables
 simulation        a trial of known truth
 io                FCS files, YAML, tables, the results folder: the world begins here
 sheet             a first draft of the sample sheet
 plots             a page per sample
+twins             two rows that lead to the same events
+tubes             a row's file: its hash, its events, its markers
+controls          the tubes of a run that a gate may look at beside its own
 job               one file, from its bytes to its outcome
+bench             tubes gated with a template as it is and as it would be
 pool              worker processes that may die
 batch             a sheet and a template to a results folder
 rehearsal         everything that can be said without gating

@@ -16,7 +16,7 @@ from typing import Literal
 from tregflow.errors import Finding
 from tregflow.gates.shapes import Interval, Rectangle, Shape, named
 from tregflow.gating import Gated
-from tregflow.placing import Placed, Status
+from tregflow.gating.placing import Placed, Status
 from tregflow.populations import Percent, measured
 from tregflow.template import ROOT, Gate, Limit, Measure
 

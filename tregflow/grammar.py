@@ -332,7 +332,8 @@ class BridgeWords(Strict):
         0.1, description="The most that a landmark may move; axis units."
     )
     percent: Annotated[float, Field(gt=0, le=100)] | None = Field(
-        None, description="What the reference tube's primary percent was: a run whose reference has another is flagged."
+        None,
+        description="What the reference tube's primary percent was: a run whose reference has another is flagged.",
     )
     landmarks: dict[str, dict[str, list[float]]] = Field(
         description="By population, then marker: positions of the quantiles 0.02 0.1 0.25 0.5 0.75 0.9 0.97 0.99."
@@ -401,7 +402,9 @@ class TemplateWords(Strict):
 
     template: Literal[1] = Field(description="Version of the format.")
     name: Name
-    version: Annotated[int, Field(ge=1)] = Field(1, description="Of this template, counted by those who change it.")
+    version: Annotated[int, Field(ge=1)] = Field(
+        1, description="Of this template, counted by those who change it."
+    )
     history: list[HistoryWords] = Field(default_factory=list)
     markers: dict[str, MarkerWords]
     compensation: Name = Field(description="file, none, or the path of a table relative to the template.")

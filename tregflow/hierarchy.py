@@ -133,7 +133,7 @@ class Bridge:
     Parameters
     ----------
     landmarks : mapping of str to mapping of str to tuple of float
-        By population, then by marker: the positions of `tregflow.bridge.QUANTILES`, axis units.
+        By population, then by marker: the positions of `tregflow.gates.bridge.QUANTILES`, axis units.
     drift : float
         The most that a landmark may move, axis units.
     percent : float

@@ -22,12 +22,12 @@ from tregflow.io.folder import Folder
 from tregflow.outcome import Evidence, Outcome, changed, digest, done, parts_of, storable
 from tregflow.privacy import told_fault
 from tregflow.sample import Sample
-from tregflow.stability import doubted, stability, uncertainty
 from tregflow.study import Tube
 from tregflow.template import Template
 from tregflow.transforms import Identity, Transform
 from tregflow.tubes import Beside, acquired, bind_control, content, read_tube, stamp
 from tregflow.twins import data_sha256
+from tregflow.uncertainty.stability import doubted, stability, uncertainty
 from tregflow.view import Bound
 
 TRANSIENT = {"E-INTERNAL", "E-WORKER", "E-CHANGED", "E-MISSING", "E-UNREADABLE"}

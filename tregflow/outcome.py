@@ -17,9 +17,9 @@ from tregflow.checks import Judged, judge, placements
 from tregflow.errors import Finding
 from tregflow.gating import Gated, Placed
 from tregflow.populations import contrasted, count
-from tregflow.shifts import Scenario, lowest_and_highest
-from tregflow.stability import Steadiness, Uncertainty
 from tregflow.template import Template
+from tregflow.uncertainty.shifts import Scenario, lowest_and_highest
+from tregflow.uncertainty.stability import Steadiness, Uncertainty
 
 SCHEMA = 3
 """Version of the outcome format and of every number in it: a change of either changes every key."""

@@ -420,7 +420,10 @@ def test_a_packed_file_is_what_it_packs(read: Read) -> None:
     ("raw", "said"),
     [
         (gzip.compress(b"FCS3.1" * 99, mtime=0)[:-9], "ends before"),
-        (gzip.compress(b"FCS3.1" * 99, mtime=0)[:12] + b"xx" + gzip.compress(b"FCS3.1" * 99, mtime=0)[14:], "is damaged"),
+        (
+            gzip.compress(b"FCS3.1" * 99, mtime=0)[:12] + b"xx" + gzip.compress(b"FCS3.1" * 99, mtime=0)[14:],
+            "is damaged",
+        ),
         (gzip.compress(b"FCS3.1", mtime=0) + b"junk", "is damaged"),
         (b"\x1f\x8b", "ends before"),
         (gzip.compress(bytes(10**7), mtime=0), "unpacks to more than"),

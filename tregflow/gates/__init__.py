@@ -38,5 +38,5 @@ def is_cut(method: str) -> bool:
 
 @cache
 def takes(method: str, setting: str) -> bool:
-    """Whether a method is told something: the window, the scales of its axes …"""
+    """Whether a method is told something: the window, or the scales of its axes."""
     return setting in inspect.signature(METHODS[method]).parameters

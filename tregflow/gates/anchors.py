@@ -181,7 +181,9 @@ def _followed(
     centre, to, shift = _linear(scale, at), _linear(scale, now), {"shift": now - at}
     if spread is not None:
         stretch = (to - _linear(scale, now - spread_now)) / (centre - _linear(scale, at - spread))
-        return _Followed(scale, centre, to, stretch, {**shift, "offset": to - centre, "stretch": math.log10(stretch)})
+        return _Followed(
+            scale, centre, to, stretch, {**shift, "offset": to - centre, "stretch": math.log10(stretch)}
+        )
     if _is_bright(scale, centre):
         if to <= 0:
             raise GateError(

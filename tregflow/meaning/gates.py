@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tregflow.bridge import QUANTILES
 from tregflow.document import Trail
 from tregflow.errors import nearest
 from tregflow.gates import CARRIED, is_cut
+from tregflow.gates.bridge import QUANTILES
 from tregflow.gates.kinds import Kind, Model
 from tregflow.gates.shapes import Interval, Members, Shape, from_mapping, parts
 from tregflow.grammar import SHAPES

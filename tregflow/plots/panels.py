@@ -26,8 +26,8 @@ from tregflow.gates.shapes import (
     parts,
 )
 from tregflow.gating import Gated
+from tregflow.gating.placing import Placed
 from tregflow.hierarchy import ROOT, Population
-from tregflow.placing import Placed
 from tregflow.plots.axes import FEW, Axis, Counts, fitted_axis
 from tregflow.plots.signs import (
     Sign,

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from tregflow.gates.shapes import Interval, Rectangle, Shape
+from tregflow.gating.placing import Placed, Status
 from tregflow.hierarchy import Gate, Population
-from tregflow.placing import Placed, Status
 
 Sign = Status | Literal["weak", "unsettled"]
 """A status, or the doubt that outweighs it."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from tregflow.binding import bare
-from tregflow.bridge import Carry, Landmarks, carrying, landmarks
 from tregflow.errors import GateError
 from tregflow.fingerprint import is_tuning
+from tregflow.gates.bridge import Carry, Landmarks, carrying, landmarks
 from tregflow.gating import Gated
 from tregflow.hierarchy import ROOT
 from tregflow.populations import measured

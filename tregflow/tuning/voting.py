@@ -20,8 +20,8 @@ from tregflow.fingerprint import volts
 from tregflow.gates.anchors import lying
 from tregflow.gates.shapes import OPEN, Ellipse, Interval, Polygon, Rectangle, Shape
 from tregflow.gating import Gated
+from tregflow.gating.placing import Fitted, Walk
 from tregflow.hierarchy import Kinds, Population
-from tregflow.placing import Fitted, Walk
 from tregflow.template import Template
 from tregflow.transforms import Identity, Transform
 from tregflow.tuning.coordinates import Words, at, on_grid, places, put, shifted, simplified, written

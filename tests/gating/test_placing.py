@@ -126,7 +126,7 @@ def test_a_found_gate_of_another_detector_stands():
 def test_a_doubt_travels_with_the_gate(monkeypatch, kind, status):
     doubt = Doubt(kind, "so it was seen")
     found = Found(Interval(low=0.7), {"depth": 0.9}, (doubt,))
-    monkeypatch.setattr("tregflow.placing.METHODS", {"quantile": lambda *_, **__: found})
+    monkeypatch.setattr("tregflow.gating.placing.METHODS", {"quantile": lambda *_, **__: found})
     placed = gated(template(cut()), sample({"CD25": STAINED})).placed["A"]
     assert (placed.status, placed.doubts, placed.evidence) == (status, (doubt,), {"depth": 0.9})
 

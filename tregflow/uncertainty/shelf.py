@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tregflow.gating import Gated
-from tregflow.placing import Walk
+from tregflow.gating.placing import Walk
 from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Template
 from tregflow.view import Bound, Held

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from tregflow.bridging import bridged
 from tregflow.errors import Finding
 from tregflow.events import said_of_events
-from tregflow.placing import NONE, Fitted, Others, Placed, Shapes, Status, Walk
+from tregflow.gating.bridging import bridged
+from tregflow.gating.placing import NONE, Fitted, Others, Placed, Shapes, Status, Walk
+from tregflow.gating.walking import walked
 from tregflow.sample import Rows
 from tregflow.template import ROOT, Template
 from tregflow.view import Bound
-from tregflow.walking import walked
 
 __all__ = ["Gated", "Placed", "Status", "gate", "walked"]
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from tregflow.bridge import Carry, Landmarks, carried, carrying, landmarks
 from tregflow.errors import Finding, GateError
+from tregflow.gates.bridge import Carry, Landmarks, carried, carrying, landmarks
 from tregflow.gates.kinds import Kind
+from tregflow.gating.placing import Walk
+from tregflow.gating.walking import walked
 from tregflow.hierarchy import REFERENCE, ROOT, Bridge, Gate, Kinds, Population
-from tregflow.placing import Walk
 from tregflow.template import Template
-from tregflow.walking import walked
 
 ALIKE = 1.25
 """Factor by which the reference tube's own percent may differ from what it was: two runs of one aliquot differ
@@ -56,7 +56,7 @@ def bridged(template: Template, controls: Mapping[str, Walk]) -> tuple[Template,
 
 
 def _other_cells(template: Template, bridge: Bridge, reference: Walk) -> Iterator[Finding]:
-    """Yield a flag where the reference tube, gated with what it carried, is not what it was: are these the same cells?"""
+    """Yield a flag where the reference tube, gated with what it carried, has another percent than it had."""
     if math.isnan(bridge.percent):
         return
     seen = walked(Walk(reference.bound, {ROOT: reference.members[ROOT]}), template)

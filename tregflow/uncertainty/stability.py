@@ -26,12 +26,12 @@ import numpy as np
 from tregflow.gates.method import Doubt
 from tregflow.gates.shapes import OPEN, Ellipse, Polygon, Shape, bounds, named
 from tregflow.gating import Gated
-from tregflow.placing import Others, Placed, Walk
+from tregflow.gating.placing import Others, Placed, Walk
+from tregflow.gating.walking import walked
 from tregflow.sample import Rows, Values
-from tregflow.shelf import Shelf, of_walk, shelved
-from tregflow.shifts import Scenario, Step, moved, perturbed
 from tregflow.template import ROOT, Measure, Population, Template
-from tregflow.walking import walked
+from tregflow.uncertainty.shelf import Shelf, of_walk, shelved
+from tregflow.uncertainty.shifts import Scenario, Step, moved, perturbed
 
 DRAWN = 2500
 """Events, of the smallest population that a gate was placed on, that a draw leaves."""

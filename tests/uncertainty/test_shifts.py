@@ -10,8 +10,8 @@ from builders import LOGICLE, above, gated, row, sample, template
 
 from tregflow.gates.shapes import And, Ellipse, Everything, Interval, Members, Not, Or, Polygon, Rectangle
 from tregflow.sample import Channel, Sample
-from tregflow.shifts import AS_PLACED, Axis, edges, lowest_and_highest, moved, perturbed
 from tregflow.transforms import Arcsinh, Linear, Log, Logicle
+from tregflow.uncertainty.shifts import AS_PLACED, Axis, edges, lowest_and_highest, moved, perturbed
 
 LOG = {"fluorescence": {"log": {"T": 10000.0, "M": 4.0}}}
 """An axis of 0.25 per decade; linear 100 lies at 0.5."""

@@ -6,7 +6,7 @@ import numpy as np
 from builders import LOGICLE, above, gated, row, sample, template
 
 from tregflow.sample import Spillover
-from tregflow.shelf import shelved
+from tregflow.uncertainty.shelf import shelved
 
 SCALES = {"fluorescence": LOGICLE}
 GATES = [row("A", "root", ["CD4"], above(0.3)), row("B", "A", ["CD25"], above(0.3))]

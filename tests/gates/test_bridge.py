@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tregflow.bridge import LEAST, NEAREST, QUANTILES, Carry, Landmarks, carried, carrying, landmarks
 from tregflow.errors import GateError
+from tregflow.gates.bridge import LEAST, NEAREST, QUANTILES, Carry, Landmarks, carried, carrying, landmarks
 from tregflow.gates.shapes import And, Ellipse, Everything, Interval, Members, Not, Or, Polygon, Rectangle
 from tregflow.transforms import Log, Logicle
 

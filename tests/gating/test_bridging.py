@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from builders import LOGICLE, gated, row, sample, template
 
-from tregflow.bridge import QUANTILES
-from tregflow.bridging import bridged
-from tregflow.placing import Walk
+from tregflow.gates.bridge import QUANTILES
+from tregflow.gating.bridging import bridged
+from tregflow.gating.placing import Walk
 from tregflow.template import Template
 
 RNG = np.random.default_rng(8)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tregflow.gates.shapes import members
+from tregflow.gating.placing import ALONE, Others, Placed, Walk, fitted, place
 from tregflow.hierarchy import Population
-from tregflow.placing import ALONE, Others, Placed, Walk, fitted, place
 from tregflow.template import ROOT, Template
 
 

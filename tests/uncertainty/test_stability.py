@@ -12,7 +12,7 @@ from scipy import stats
 
 from tregflow.gates.method import Doubt
 from tregflow.gates.shapes import Interval
-from tregflow.stability import DRAWN, Steadiness, doubted, stability, uncertainty
+from tregflow.uncertainty.stability import DRAWN, Steadiness, doubted, stability, uncertainty
 
 MANY = 400
 """Draws whose standard deviation is known to 3.5 %."""

@@ -44,9 +44,9 @@ from tregflow.gates.shapes import (
 from tregflow.gating import Gated
 from tregflow.populations import negatives
 from tregflow.sample import Rows, Values
-from tregflow.shelf import Shelf, shelved
 from tregflow.template import ROOT, UNSCALED, Measure, Population
 from tregflow.transforms import Transform
+from tregflow.uncertainty.shelf import Shelf, shelved
 from tregflow.view import Mask, View
 
 AS_PLACED = "as placed"
