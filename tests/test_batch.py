@@ -31,16 +31,18 @@ from studies import (
     write_sheet,
 )
 
-from tregflow.batch import gate_batch, plan_batch
+from tregflow.batch import Batch, gate_batch, plan_batch
 from tregflow.errors import BusyError, Finding, OutputError
 from tregflow.io.documents import load_template
 from tregflow.io.fcs import read_fcs
 from tregflow.io.files import sha256
 from tregflow.io.folder import Folder
 from tregflow.job import draw_again
+from tregflow.outcome import Evidence, Outcome
 from tregflow.populations import wilson
+from tregflow.study import Tube
 
-TABLES = {"treg.csv", "populations.csv", "files.csv"}
+TABLES = {"treg.csv", "populations.csv", "files.csv", "perturbations.csv"}
 SHIPPED = Path(__file__).parents[1] / "gating_strategies" / "treg.yaml"
 
 
@@ -588,3 +590,20 @@ class TestPlan:
     def test_300_rows(self, folder, out):
         write_sheet(folder, [row("S01_W00", subject=str(number)) for number in range(300)])
         assert len(plan_batch(request(folder, out))) == 300
+
+
+class TestByVisit:
+    """How many tubes of each visit do not pass: a rule that flags one visit more often would take part in the trial."""
+
+    def batch(self, *told):
+        return Batch(tuple((Tube(f"s{n}", "f", visit=visit, tube=tube), Outcome(f"s{n}", "done", {}, Evidence("f"), measures=({"verdict": verdict},)))
+                     for n, (visit, tube, verdict) in enumerate(told)))  # fmt: skip
+
+    def test_full_tubes_are_counted_where_they_do_not_pass(self):
+        told = [
+            ("W00", "full", "pass"),
+            ("W00", "full", "review"),
+            ("W12", "full", "fail"),
+            ("W12", "reference", "review"),
+        ]
+        assert self.batch(*told).by_visit == {"W00": (1, 2), "W12": (1, 1)}

@@ -36,7 +36,7 @@ class TestBatch:
         row = next(line for line in said.splitlines() if line.startswith("A "))
         assert row.split() == ["A", "12.50", "2.24", "–", "47.10", "1", "8", "pass"]
         assert (
-            "1 file: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv"
+            "1 file: 1 done, 0 control, 0 refused. Results are in out/: treg.csv, populations.csv, files.csv, perturbations.csv"
             in said
         )
         assert "To look at" not in said

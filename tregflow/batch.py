@@ -118,6 +118,15 @@ class Batch:
     general: tuple[Finding, ...] = ()
 
     @property
+    def by_visit(self) -> dict[str, tuple[int, int]]:
+        """Full tubes whose primary measure does not pass, and all, by visit: flags must not favour one."""
+        told: dict[str, list[bool]] = {}
+        for tube, outcome in self.pairs:
+            if tube.tube == "full":
+                told.setdefault(tube.visit, []).append(outcome.verdict != "pass")
+        return {visit: (sum(flags), len(flags)) for visit, flags in sorted(told.items())}
+
+    @property
     def status(self) -> int:
         """The exit status: 3 a fault of ours, 1 something refused or flagged, 0 all well."""
         outcomes = [outcome for _, outcome in self.pairs]
@@ -289,6 +298,10 @@ def _publish(
     told = {
         **_record(request, pairs, written),
         "notes": [asdict(one) for one in general],
+        "flagged by visit": {
+            visit: {"not passed": flagged, "tubes": tubes}
+            for visit, (flagged, tubes) in Batch(pairs).by_visit.items()
+        },
         "sheet": sheet,
         **_times(started),
     }

@@ -118,6 +118,10 @@ def _said_of(name: str, gated: Gated) -> Iterator[Finding]:
         )
 
 
+def _is_bridged(gated: Gated) -> bool:
+    return any(finding.code == "N-BRIDGED" for finding in gated.findings)
+
+
 _DOUBTED = {"weak": "F-WEAK", "unsettled": "F-UNSETTLED"}
 """Flags of a method's doubts; a bound that was reached is the status."""
 

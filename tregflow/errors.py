@@ -143,8 +143,8 @@ CODES: dict[str, str] = {
         "Look at the gate on the plot. Failed staining, few cells and much background do this; accept the number only where you would have drawn the gate there."
     ),
     "F-UNSETTLED": (
-        "A fitted gate had not come to rest when its rounds were over. "
-        "Look at the gate on the plot; if it lies well, accept it."
+        "A gate has an answer that does not stand firmly: its fit had not come to rest, or it often has no answer, or one at a bound, when it is placed again on draws of the same events. "
+        "Look at the gate on the plot; if it lies well, accept it. With few cells, the next tube may have no answer."
     ),
     "F-BRIDGE": (
         "The run's reference tube does not carry every stored coordinate of the template to this run. "
@@ -314,6 +314,10 @@ CODES: dict[str, str] = {
     "N-BRIDGED": (
         "Stored coordinates were carried to this run by its reference tube: the same cells, stained in every run. "
         "The decades by which each marker moved stand in the sentence."
+    ),
+    "N-GAIN": (
+        "A gate follows a reference population that is too dim on some axis to tell how bright that detector and its dye were. "
+        "A reference tube, an FMO or a single stain of the run would tell; the gate was carried by where these cells lie and how far they spread."
     ),
     "N-ACROSS": (
         "A gate was placed on several tubes together, as the template asks, or on another subject's control. "

@@ -227,8 +227,19 @@ def show_batch(batch: Batch, folder: Path, primary: str) -> None:
         out.print(f"… and {len(gated) - LONGEST} more in {shown(str(folder / 'treg.csv'))}")
     _show_trouble(batch.pairs)
     say_findings("", batch.general, notes=True)
+    _show_visits(batch.by_visit)
     _show_changes(batch)
     _show_next(batch, folder)
+
+
+def _show_visits(by_visit: Mapping[str, tuple[int, int]]) -> None:
+    """Print how many tubes of each visit do not pass, where there are some and several visits."""
+    if len(by_visit) > 1 and any(flagged for flagged, _ in by_visit.values()):
+        told = ", ".join(
+            f"{shown(visit) or 'no visit'} {flagged} of {tubes}"
+            for visit, (flagged, tubes) in by_visit.items()
+        )
+        out.print(f"For review or without a number, by visit: {told}")
 
 
 def show_plan(plans: Sequence[tuple[Tube, Ended]]) -> None:
@@ -408,7 +419,7 @@ def _show_next(batch: Batch, folder: Path) -> None:
     ]
     pages = {one.sample for one in outcomes if (folder / "plots" / f"{one.sample}.png").is_file()}
     out.print(f"\n{counted(len(outcomes), 'file')}: {', '.join(states)}. Results are in {shown(str(folder))}/: treg.csv, "
-              "populations.csv, files.csv" + (", plots/" if pages else ""))  # fmt: skip
+              "populations.csv, files.csv, perturbations.csv" + (", plots/" if pages else ""))  # fmt: skip
     refused = [outcome for outcome in outcomes if _is_refused(outcome)]
     flagged = [one for one in outcomes if not one.is_clean and not _is_refused(one)]
     if refused:
