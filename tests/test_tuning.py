@@ -81,7 +81,7 @@ def voter(sample: str, **told: object) -> Ballot:
         ({"cluster": {"within": [[0.1, 0.2], [0.3, 0.4]]}},
          [("window", 0, 0.1), ("window", 0, 0.2), ("window", 1, 0.3), ("window", 1, 0.4)]),
         ({"anchored": {"outline": {"interval": {"low": 0.4}}, "at": [0.2], "of": "ref"}}, [("edge", 0, 0.4)]),
-        ({"mixture": {"model": "kinds", "keep": ["a"], "odds": 0.5, "stored": {"rectangle": {"low": [0.1, 0.2], "high": [None, None]}}}},
+        ({"mixture": {"model": "kinds", "keep": ["a"], "probability": 0.5, "stored": {"rectangle": {"low": [0.1, 0.2], "high": [None, None]}}}},
          [("edge", 0, 0.1), ("edge", 1, 0.2)]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -22,6 +22,9 @@ from tregflow.template import ROOT, Gate, Limit, Measure
 
 Verdict = Literal["pass", "review", "fail"]
 
+OFF_AXIS = 0.001
+"""Share of a parent's events without a place on an axis from which on someone must look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -106,16 +109,21 @@ def _said_of(name: str, gated: Gated) -> Iterator[Finding]:
         yield Finding(code, f"{name}{sentence(placed, gate)}")
     for doubt in placed.doubts:
         if doubt.kind in _DOUBTED:
-            yield Finding(_DOUBTED[doubt.kind], f"{name}: {doubt.sentence}")
+            yield Finding(_DOUBTED[doubt.kind], f"{doubt.whose or name}: {doubt.sentence}")
+    if placed.evidence.get("unseen") and not _is_bridged(gated):
+        told = (
+            "the cells that it follows are too dim on an axis to tell the gain and the stain of its detector"
+        )
+        yield Finding("N-GAIN", f"{name}: {told}")
     if placed.across:
         yield Finding(
             "N-ACROSS", f"{name} was placed on its own events and those of {', '.join(placed.across)}"
         )
     if placed.off_axis:
-        told = f"{placed.off_axis:,} of {placed.off_axis + placed.n_of:,} events of {placed.of}"
-        yield Finding(
-            "N-OFF-AXIS", f"{name}: {told} lie at or below zero of a log axis and took no part in placing it"
-        )
+        parent = gated.template.population(name).parent
+        told = f"{placed.off_axis:,} of {len(gated.members[parent]):,} events of {parent} lie at or below zero of a log axis"
+        code = "F-OFF-AXIS" if placed.off_axis > OFF_AXIS * len(gated.members[parent]) else "N-OFF-AXIS"
+        yield Finding(code, f"{name}: {told}: they are neither in the gate nor on its other side")
 
 
 def _is_bridged(gated: Gated) -> bool:
@@ -127,7 +135,7 @@ _DOUBTED = {"weak": "F-WEAK", "unsettled": "F-UNSETTLED"}
 
 
 def _stored(shape: Shape | None) -> str:
-    return f"cut {_edge(shape):g}" if isinstance(shape, Interval) else "outline"
+    return f"cut {_edge(shape):.4g}" if isinstance(shape, Interval) else "outline"
 
 
 def _stopped(placed: Placed, gate: Gate) -> str:
@@ -137,7 +145,7 @@ def _stopped(placed: Placed, gate: Gate) -> str:
     low, high = gate.within or gate.settings["within"]
     cut = placed.shape.low[0] if isinstance(placed.shape, Rectangle) else _edge(placed.shape)
     side = "low" if cut <= low else "high"
-    return f": stopped at {cut:g}, the {side} edge of its window {low:g} to {high:g}"
+    return f": stopped at {cut:.4g}, the {side} edge of its window {low:.4g} to {high:.4g}"
 
 
 def _edge(shape: Shape | None) -> float:

@@ -511,7 +511,9 @@ def _gated(
     if control is None:
         raise refuse("E-MARKER", "two detectors claim one marker")
     absent = {marker for marker in detectors if marker not in control.channels}
-    lent = {other: gated for other, gated in references.items() if other != name}
+    lent = {
+        other: gated for other, gated in references.items() if other == REFERENCE != name
+    }  # the key knows no more
     return gate(control, _pruned(template, name, absent), references=lent)
 
 

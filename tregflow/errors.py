@@ -146,6 +146,10 @@ CODES: dict[str, str] = {
         "A gate has an answer that does not stand firmly: its fit had not come to rest, or it often has no answer, or one at a bound, when it is placed again on draws of the same events. "
         "Look at the gate on the plot; if it lies well, accept it. With few cells, the next tube may have no answer."
     ),
+    "F-OFF-AXIS": (
+        "More than one in a thousand events lie at or below zero, where a log scale has no place: they are neither in the gate nor on its other side. "
+        "Give the marker a logicle scale, which has a place for them, and carry the gate's coordinates to it."
+    ),
     "F-BRIDGE": (
         "The run's reference tube does not carry every stored coordinate of the template to this run. "
         "Look at the reference tube's own page first; then at the gates of this one."
@@ -332,8 +336,8 @@ CODES: dict[str, str] = {
         "Where a run lacks one, its gates fall back to their stored places and their numbers are for review."
     ),
     "N-OFF-AXIS": (
-        "Some events lie at or below zero, where a log scale has no place, and took no part in placing a gate. "
-        "They are counted outside it. A logicle scale has a place for them."
+        "Some events, fewer than one in a thousand, lie at or below zero, where a log scale has no place. "
+        "They are neither in the gate nor on its other side. A logicle scale has a place for them."
     ),
     "N-RETRIED": (
         "The process that gated this file died once; the file was gated again, alone. "

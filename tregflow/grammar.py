@@ -221,8 +221,8 @@ class MixtureWords(Strict):
     keep: Annotated[list[Name], Field(min_length=1)] = Field(
         description="The kinds that the population holds."
     )
-    odds: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.5, description="Probability of a kept kind along the border."
+    probability: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="That a cell on the border is of a kept kind."
     )
     within: Pair | None = Field(None, description="A cut never leaves this window; axis units.")
     stored: Stored | None = Field(None, description="The cut, or the outline, to fall back to; axis units.")

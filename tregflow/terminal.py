@@ -375,9 +375,27 @@ def _numbers(outcome: Outcome) -> tuple[str, str, str, str]:
 
 def _statuses(outcome: Outcome) -> str:
     """Count the gates by status, leaving out those that are as stored or as expected."""
-    seen = [gate["status"] for gate in outcome.gates.values()]
-    order = ("refused", "fallback", "at bound", "skipped", "corrected", "moved", "found", "stored")
+    seen = [_status(gate) for gate in outcome.gates.values()]
+    order = (
+        "refused",
+        "fallback",
+        "at bound",
+        "skipped",
+        "weak",
+        "unsettled",
+        "corrected",
+        "moved",
+        "found",
+        "stored",
+    )
     return ", ".join(f"{seen.count(status)} {status}" for status in order if status in seen)
+
+
+def _status(gate: Mapping[str, Any]) -> str:
+    """Return a gate's status, or what is doubtful of one that was found: as its panel says."""
+    doubts = [doubt["kind"] for doubt in gate.get("doubts", ())]
+    told = next((kind for kind in ("weak", "unsettled") if kind in doubts), "")
+    return told if told and gate["status"] in ("found", "moved") else str(gate["status"])
 
 
 def _show_trouble(pairs: Sequence[Pair]) -> None:
@@ -422,7 +440,11 @@ def _show_next(batch: Batch, folder: Path) -> None:
               "populations.csv, files.csv, perturbations.csv" + (", plots/" if pages else ""))  # fmt: skip
     refused = [outcome for outcome in outcomes if _is_refused(outcome)]
     flagged = [one for one in outcomes if not one.is_clean and not _is_refused(one)]
-    if refused:
+    few = [one for one in refused if _refusals(one) == {"E-FEW"}]
+    if refused and len(few) == len(refused):
+        out.print(f"Next: {counted(len(few), 'tube')} without a number for want of cells: acquire more, or leave them empty; the "
+                  "limit is in the template.")  # fmt: skip
+    elif refused:
         out.print("Next: tregflow explain CODE says what a code means; mend what was refused and run the same command "
                   "again, only what changed is gated anew.")  # fmt: skip
     if flagged:
@@ -440,6 +462,13 @@ def _to_look_at(flagged: Sequence[Outcome], pages: set[str]) -> str:
     hint = "; run without --no-plots to draw every page" if numbers and not pages & set(numbers) else ""
     told = [f"{len(numbers)} to look at: {listed(where)}{hint}"] if numbers else []
     return "; ".join([*told, *([f"{counted(controls, 'control')} flagged"] if controls else [])])
+
+
+def _refusals(outcome: Outcome) -> set[str]:
+    """Return the codes that a file, or a number of it, was refused for."""
+    from tregflow.results import every_finding
+
+    return {finding.code for finding in every_finding(outcome) if finding.answer == "refuse"}
 
 
 def _is_refused(outcome: Outcome) -> bool:

@@ -190,6 +190,15 @@ class TestLaws:
         assert_same(cold, warm, atol=1e-4)
         assert warm.evidence["rounds"] < cold.evidence["rounds"]
 
+    def test_a_fit_is_the_same_if_nothing_is_told_of_it(self):
+        told, untold = fit(self.POINTS, MODEL), fit(self.POINTS, MODEL, is_told=False)
+        assert_same(told, untold, atol=0)
+        assert untold.evidence == {name: told.evidence[name] for name in ("shift", "rounds")}
+
+    def test_a_bound_is_told_in_any_case(self):
+        doubts = fit(self.POINTS + 0.3, MODEL, is_told=False).doubts
+        assert [doubt.kind for doubt in doubts] == ["bound"]
+
     @settings(max_examples=20, deadline=None)
     @given(x=st.floats(-0.3, 0.3), y=st.floats(-0.3, 0.3))
     def test_kinds_and_events_moved_together(self, x, y):
@@ -254,14 +263,16 @@ class TestDoubts:
         assert [doubt.kind for doubt in found.doubts] == ["bound"]
         assert (
             found.doubts[0].sentence
-            == "all kinds of cells together lie 0.1 or more from where they are written"
+            == "all cells lie 0.1 axis units or more from where the model has them: another dye or panel?"
         )
 
     def test_steady_kind_away_from_the_others(self):
         points = drawn((3_000, 1_500, 500))
         points[3_000:4_500, 1] += 0.12
         found = fit(points, MODEL)
-        assert any(doubt.kind == "weak" and "right lies " in doubt.sentence for doubt in found.doubts)
+        assert any(
+            doubt.kind == "weak" and 'the kind "right" lies ' in doubt.sentence for doubt in found.doubts
+        )
         assert found.evidence["strayed"] == pytest.approx(2, abs=0.6)
 
     def test_strayed_does_not_depend_on_the_guide(self):
@@ -282,7 +293,9 @@ class TestDoubts:
         cloud = rng.normal((0.25, 0.25), 0.03, (4_000, 2))
         found = fit(np.concatenate([drawn((3_000, 1_500, 500)), cloud]), replace(MODEL, guide=3.0))
         assert found.evidence["misfit"] > 0.16
-        assert any("of the events lie elsewhere than the kinds" in doubt.sentence for doubt in found.doubts)
+        assert any(
+            "of the events lie where the model has no cells" in doubt.sentence for doubt in found.doubts
+        )
 
     @pytest.mark.parametrize("events", [(200, 80, 20), (60_000, 30_000, 10_000)])
     def test_misfit_of_a_right_model_is_next_to_nothing(self, events):
@@ -306,3 +319,15 @@ def _seconds(work):
     start = time.process_time()
     work()
     return time.process_time() - start
+
+
+def test_a_bright_kind_that_lost_its_light_is_a_doubt_and_one_that_gained_is_none():
+    points = drawn((3_000, 1_500, 500))
+    dark, bright = points.copy(), points.copy()
+    dark[4_500:, 0] -= 0.16
+    bright[4_500:, 0] += 0.16
+    doubts = [fit(seen, MODEL).doubts for seen in (dark, bright)]
+    assert any(
+        "SD below where it is written: was its marker stained?" in doubt.sentence for doubt in doubts[0]
+    )
+    assert doubts[1] == ()

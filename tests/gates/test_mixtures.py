@@ -56,7 +56,7 @@ class TestCut:
     @pytest.mark.parametrize("counts", [(8_000, 2_000), (9_700, 300)])
     def test_lies_where_both_densities_have_the_odds(self, counts, odds):
         points, _ = drawn(counts, model=LINE)
-        cut = mixture(fit(points, LINE), (0,), keep=("high",), odds=odds).shape.low
+        cut = mixture(fit(points, LINE), (0,), keep=("high",), probability=odds).shape.low
 
         def difference(x):
             ours, others = counts[1] * norm.pdf(x, 0.60, 0.05), counts[0] * norm.pdf(x, 0.30, 0.06)
@@ -83,15 +83,21 @@ class TestCut:
     def test_parent_decides_who_is_still_there(self, tube, found):
         points, kind = tube
         everywhere = mixture(found, (2,), keep=KEEP).shape.low
-        parent = mixture(found, (0, 1), keep=KEEP, odds=0.3).shape.holds(points[:, :2])
+        parent = mixture(found, (0, 1), keep=KEEP, probability=0.3).shape.holds(points[:, :2])
         here = mixture(found, (2,), parent, keep=KEEP).shape.low
         assert here < everywhere - 0.01
         truth = [np.sum((kind == 3) & parent & (points[:, 2] >= cut)) for cut in (here, everywhere)]
         assert truth[0] > truth[1]
 
+    @pytest.mark.parametrize("axes", [(2,), (0, 1), (0, 1, 2)])
+    def test_a_shape_is_the_same_if_nothing_is_told_of_it(self, found, axes):
+        told, untold = mixture(found, axes, keep=KEEP), mixture(found, axes, None, False, keep=KEEP)
+        assert untold.shape == told.shape
+        assert (dict(untold.evidence), untold.doubts) == ({}, found.doubts)
+
     def test_a_hundred_events_in_the_parent_are_enough(self, tube, found):
         points, _ = tube
-        parent = mixture(found, (0, 1), keep=KEEP, odds=0.3).shape.holds(points[:, :2])
+        parent = mixture(found, (0, 1), keep=KEEP, probability=0.3).shape.holds(points[:, :2])
         some = parent & (np.cumsum(parent) % 15 == 0)
         cuts = [mixture(found, (2,), inside, keep=KEEP).shape.low for inside in (parent, some)]
         assert cuts[0] == pytest.approx(cuts[1], abs=0.02)
@@ -131,7 +137,7 @@ class TestCut:
         found = mixture(fit(points, model), (0,), keep=("high",))
         assert found.evidence["lost"] + found.evidence["let_in"] > 0.08
         assert {doubt.kind for doubt in found.doubts} == {"weak"}
-        assert " % of the kept cells are expected beyond the cut" in found.doubts[0].sentence
+        assert " % of the kept cells, and others make up " in found.doubts[0].sentence
 
     def test_clear_separation_is_none(self):
         assert mixture(fit(drawn((8_000, 2_000), model=LINE)[0], LINE), (0,), keep=("high",)).doubts == ()
@@ -141,9 +147,12 @@ class TestCut:
         odd = points.copy()
         odd[kind == 3, 2] = 0.2
         strange = replace(found, points=odd)
-        parent = mixture(found, (0, 1), keep=KEEP, odds=0.3).shape.holds(points[:, :2])
+        parent = mixture(found, (0, 1), keep=KEEP, probability=0.3).shape.holds(points[:, :2])
         doubts = mixture(strange, (2,), parent, keep=KEEP).doubts
-        assert any("of the events lie elsewhere along the axis" in doubt.sentence for doubt in doubts)
+        assert any(
+            "of the events lie along its axis where the model has no cells" in doubt.sentence
+            for doubt in doubts
+        )
         assert mixture(found, (2,), parent, keep=KEEP).evidence["misfit"] < 0.05
 
 
@@ -155,7 +164,7 @@ class TestOutline:
 
     @pytest.mark.parametrize("odds", [0.3, 0.5, 0.7])
     def test_border_has_the_odds(self, found, odds):
-        shape, normals = mixture(found, (0, 1), keep=KEEP, odds=odds).shape, found.found.on((0, 1))
+        shape, normals = mixture(found, (0, 1), keep=KEEP, probability=odds).shape, found.found.on((0, 1))
         densities = [share * multivariate_normal(mean, covariance).pdf(shape.vertices) for share, mean, covariance
                      in zip(normals.shares, normals.means, normals.covariances, strict=True)]  # fmt: skip
         probability = densities[3] / np.sum(densities, axis=0)
@@ -223,7 +232,9 @@ class TestOutline:
         near = replace(TREG, at=(0.59, 0.47, 0.40))
         model = Model((NAIVE, MEMORY, ACTIVE, near))
         found = mixture(fit(drawn((9_000, 9_000, 1_500, 1_500), model=model)[0], model), (0, 1), keep=KEEP)
-        assert any("cannot be told from others on any axis" in doubt.sentence for doubt in found.doubts)
+        assert any(
+            "of the kept cells overlap with other kinds of cells" in doubt.sentence for doubt in found.doubts
+        )
 
 
 class TestEllipse:
@@ -242,7 +253,7 @@ class TestEllipse:
 
     def test_odds_make_it_narrower(self, found):
         distances = [
-            mixture(found, (0, 1, 2), keep=KEEP, odds=odds).shape.distance for odds in (0.2, 0.5, 0.9)
+            mixture(found, (0, 1, 2), keep=KEEP, probability=odds).shape.distance for odds in (0.2, 0.5, 0.9)
         ]
         assert distances == sorted(distances, reverse=True)
         assert distances[0] > distances[2]

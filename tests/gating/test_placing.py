@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from builders import above, gated, row, sample, template
 
+from tregflow.checks import placements
 from tregflow.gates.method import Doubt, Found
 from tregflow.gates.shapes import Interval, Polygon, Rectangle, bounds
 
@@ -131,11 +132,18 @@ def test_a_doubt_travels_with_the_gate(monkeypatch, kind, status):
     assert (placed.status, placed.doubts, placed.evidence) == (status, (doubt,), {"depth": 0.9})
 
 
-def test_events_without_a_place_on_a_log_axis_are_counted():
+@pytest.mark.parametrize(
+    "gate", [cut()["gate"], above(0.5), {"interval": {"high": 0.5}}], ids=["found", "above", "below"]
+)
+def test_events_without_a_place_on_a_log_axis_are_counted(gate):
     scales = {"fluorescence": {"log": {"T": 10_000.0, "M": 4.0}}}
     values = np.concatenate([np.full(50, -5.0), 10 ** RNG.normal(2, 0.2, 2_000)])
-    placed = gated(template(cut(), scales=scales), sample({"CD25": values})).placed["A"]
-    assert (placed.n_of, placed.off_axis) == (2_000, 50)
+    found = gated(template(row("A", "root", ["CD25"], gate), scales=scales), sample({"CD25": values}))
+    assert found.placed["A"].off_axis == 50
+    said = [finding for finding in placements(found) if finding.code == "F-OFF-AXIS"]
+    assert [one.sentence for one in said] == [
+        "A: 50 of 2,050 events of root lie at or below zero of a log axis: they are neither in the gate nor on its other side"
+    ]
 
 
 def test_the_edge_that_moved_most_is_named():

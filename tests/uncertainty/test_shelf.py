@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from builders import LOGICLE, above, gated, row, sample, template
 
+from tregflow.gates.shapes import Interval, Rectangle, members
 from tregflow.sample import Spillover
 from tregflow.uncertainty.shelf import shelved
 
@@ -78,3 +79,31 @@ def test_a_cut_counts_its_events_anew():
     cut = one.held.cut(["CD25"], rows)
     np.testing.assert_array_equal(cut.scaled("CD25", np.arange(len(rows))), one.held.scaled("CD25", rows))
     np.testing.assert_array_equal(cut.linear("CD25", np.array([2, 0])), one.held.linear("CD25", rows)[[2, 0]])
+
+
+def test_a_draw_counts_its_events_anew():
+    one, places = shelf(), np.array([3, 70, 71, 400])
+    drawn = one.drawn(places)
+    rows = np.array([0, 2])
+    np.testing.assert_array_equal(drawn.scaled("CD25", np.arange(4)), one.held.columns["CD25"][1][places])
+    np.testing.assert_array_equal(drawn.scaled("CD25", rows), one.held.columns["CD25"][1][places[rows]])
+
+
+def test_gates_hold_the_same_events_of_a_draw_as_of_the_shelf():
+    one = shelf()
+    places = np.flatnonzero(np.random.default_rng(3).random(500) < 0.4)
+    drawn, every = one.drawn(places), np.arange(len(places))
+    for shape, markers in (
+        (Interval(0.3, 0.6), ("CD4",)),
+        (Rectangle((0.3, 0.2), (0.7, 0.8)), ("CD4", "CD25")),
+    ):
+        held = members(shape, one.held.view(markers, places))
+        assert 10 < len(held) < len(places) - 10
+        np.testing.assert_array_equal(places[members(shape, drawn.view(markers, every))], held)
+
+
+def test_which_events_are_inside_is_known_of_every_population():
+    one = shelf()
+    assert {name: np.flatnonzero(mask).tolist() for name, mask in one.inside.items()} == {
+        name: rows.tolist() for name, rows in one.members.items()
+    }

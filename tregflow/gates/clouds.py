@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -274,9 +275,8 @@ def _stepped(area: Values, ratios: Values, weights: Values | None) -> tuple[list
     height = (ratios / unit).clip(0, SLICES).astype(np.intp)  # the last holds what lies beyond
     both = np.bincount(bins[place] * (SLICES + 1) + height, weights, minlength=(bins[-1] + 1) * (SLICES + 1))
     each = both.reshape(-1, SLICES + 1)[:, :SLICES].astype(np.float64)
-    among = [
-        replace(areas, counts=np.where(bins == number, areas.counts, 0.0)) for number in range(len(each))
-    ]
+    borders = bins.searchsorted(range(len(each) + 1)).tolist()  # bins are runs of slices
+    among = [areas.part(first, end) for first, end in pairwise(borders)]
     steps = [
         (one.at(one.quantile(0.5)), Histogram(unit / 2, unit, found))
         for one, found in zip(among, each, strict=True)
@@ -351,9 +351,11 @@ def _walked(start: Sequence[_Rung], steps: Sequence[_Step]) -> list[_Rung]:
 
 def _bend(rungs: Sequence[_Rung]) -> float:
     """Return the power of the area that the ratio follows, by least squares."""
-    areas, ratios = np.log([(rung.area, rung.ratio) for rung in rungs]).T
-    areas -= areas.mean()
-    return float((areas * ratios).sum() / (areas * areas).sum())
+    areas = [math.log(rung.area) for rung in rungs]
+    middle = sum(areas) / len(areas)
+    away = [area - middle for area in areas]
+    rise = sum(far * math.log(rung.ratio) for far, rung in zip(away, rungs, strict=True))
+    return rise / sum(far * far for far in away)
 
 
 def _settled(expected: _Rung, ratios: Histogram, widen: float = math.inf) -> _Rung:
@@ -492,17 +494,13 @@ class _Grid:
 
         Between the two squared Mahalanobis distances they count less and less.
         """
-        far = np.sqrt(ends[1] * np.diag(covariance))
-        low = np.ceil(centre - far).clip(0).astype(int)
-        high = (np.floor(centre + far) + 1).clip(0).astype(int)
-        block = self.counts[low[0] : high[0], low[1] : high[1]]
-        x, y = (
-            start + np.arange(length) - at for start, length, at in zip(low, block.shape, centre, strict=True)
-        )
-        away = _squared(x[:, None], y, covariance)
         full, none = ends
-        part = away <= full if full == none else ((none - away) / (none - full)).clip(0, 1)
-        return x, y, block * part
+        rows, columns = (_reached(at, math.sqrt(none * wide))
+                         for at, wide in zip(centre.tolist(), covariance.diagonal().tolist(), strict=True))  # fmt: skip
+        x, y = _DIAGONAL[rows, 0] - centre[0], _DIAGONAL[columns, 0] - centre[1]
+        away = _squared(x[:, None], y, covariance)
+        part = away <= full if full == none else np.minimum(np.maximum((none - away) / (none - full), 0), 1)
+        return x, y, self.counts[rows, columns] * part
 
     def box(self, within: tuple[Range, Range] | None) -> Mask:
         """Return which cells lie inside the window."""
@@ -532,6 +530,11 @@ class _Grid:
         """Return an ellipse in axis lengths."""
         scaled = covariance * np.outer(self.step, self.step)
         return Ellipse(tuple(self.at(centre).tolist()), tuple(map(tuple, scaled.tolist())), distance)
+
+
+def _reached(at: float, far: float) -> slice:
+    """Return the cells along an axis that lie no farther than so much from a place."""
+    return slice(max(math.ceil(at - far), 0), max(math.floor(at + far) + 1, 0))
 
 
 _DIAGONAL = np.repeat(np.arange(CELLS, dtype=np.float64)[:, None], 2, axis=1)

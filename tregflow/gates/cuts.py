@@ -100,11 +100,11 @@ def valley(
     points, weights, events = weighed(points[:, 0], weights)
     seen, tops = settled(points, smooth, weights, prominence=prominence, share=share)
     valleys = [found for left, right in pairwise(tops) if (found := trough(seen, left, right, within))]
-    beside = list(_within(shoulders(seen, tops, prominence=prominence, share=share), within))
-    best = [list(_within(valleys, within)), beside, valleys]
-    if not any(best):
+    beside = _within(shoulders(seen, tops, prominence=prominence, share=share), within)
+    best = list(_within(valleys, within)) or list(beside) or valleys  # shoulders where they are needed
+    if not best:
         raise GateError(_no_valley(seen, tops, within, counted(events)))
-    chosen = max(next(filter(None, best)), key=lambda found: found.drop)
+    chosen = max(best, key=lambda found: found.drop)
     evidence = {"depth": chosen.depth, "left": chosen.left, "right": chosen.right, "peaks": len(tops),
                 "kernel": seen.smooth, "events": events}  # fmt: skip
     return Found(Interval(low=chosen.cut), evidence, _shallow(chosen))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -68,10 +69,15 @@ class Histogram:
     step: float
     counts: Values
 
+    @cached_property
+    def until(self) -> Values:
+        """Events in each bin and all below; shape (n_bins,)."""
+        return self.counts.cumsum()
+
     @property
     def events(self) -> float:
         """How many events the histogram holds."""
-        return float(self.counts.sum())
+        return float(self.until[-1])
 
     def at(self, place: float) -> float:
         """Return the position of a bin, axis lengths; bins are counted from 0."""
@@ -79,21 +85,24 @@ class Histogram:
 
     def bin(self, position: float) -> int:
         """Return the bin nearest to a position, within the histogram."""
-        return int(np.clip(np.rint((position - self.start) / self.step), 0, len(self.counts) - 1))
+        place = float(position - self.start) / float(self.step)
+        return round(min(max(place, 0.0), len(self.counts) - 1))
 
     def quantile(self, fraction: float) -> float:
         """Return the place, in bins, below which a fraction of the events lies."""
-        total = self.counts.cumsum()
-        wanted = fraction * total[-1]
-        place = int(np.searchsorted(total, wanted, side="right"))
-        last = min(place, len(total) - 1)
-        held = self.counts[last]
-        return float(last + 0.5 - (total[last] - wanted) / held) if held else last - 0.5
+        total = self.until
+        wanted = fraction * float(total[-1])
+        last = min(int(total.searchsorted(wanted, side="right")), len(total) - 1)
+        held = float(self.counts[last])
+        return last + 0.5 - (float(total[last]) - wanted) / held if held else last - 0.5
 
     def between(self, low: float, high: float) -> Histogram:
         """Return the bins that a range touches."""
-        first, last = self.bin(low), self.bin(high)
-        return Histogram(self.at(first), self.step, self.counts[first : last + 1])
+        return self.part(self.bin(low), self.bin(high) + 1)
+
+    def part(self, first: int, end: int) -> Histogram:
+        """Return the bins from one up to another, which is not in it."""
+        return Histogram(self.at(first), self.step, self.counts[first:end])
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,16 +266,18 @@ def _smoothed(seen: Histogram, width: float) -> Density:
     kernel = np.exp(-0.5 * (np.arange(-taps, taps + 1) / width) ** 2)
     kernel /= kernel.sum()
     heights = np.convolve(seen.counts, kernel)  # `taps` longer at either end
-    start, counts = seen.at(-taps), np.pad(seen.counts, taps)
-    return Density(start, seen.step, counts, heights, float(width) * seen.step, float(kernel.max()))
+    beside = np.zeros(taps)
+    counts = np.concatenate([beside, seen.counts, beside])
+    return Density(seen.at(-taps), seen.step, counts, heights, float(width) * seen.step, float(kernel.max()))
 
 
 def silverman(counts: Values) -> float:
     """Return Silverman's kernel width in bins: 0.9 min(SD, IQR / 1.34) n^(-1/5)."""
-    events, places = counts.sum(), np.arange(len(counts))
-    centre = (counts * places).sum() / events
-    deviation = math.sqrt((counts * (places - centre) ** 2).sum() / events)
-    low, high = np.searchsorted(counts.cumsum(), (0.25 * events, 0.75 * events))
+    total, places = counts.cumsum(), np.arange(len(counts), dtype=np.float64)
+    events = float(total[-1])
+    places -= (counts * places).sum() / events
+    deviation = math.sqrt((counts * places * places).sum() / events)
+    low, high = total.searchsorted((0.25 * events, 0.75 * events)).tolist()
     return float(0.9 * min(deviation, (high - low) / 1.34) * events**-0.2)
 
 
@@ -329,24 +340,39 @@ def peaks(seen: Density, *, prominence: float = PROMINENCE, share: float = SHARE
     share : float
         Least share of the events that lies around a peak, up to the lowest bins beside it.
     """
-    inner = seen.heights[1:-1]
-    tall = inner > COUNTING_ERRORS**2 / math.sqrt(2) * seen.lone  # what counting alone would not raise
-    maxima = 1 + np.flatnonzero(tall & (inner > seen.heights[:-2]) & (inner >= seen.heights[2:]))
-    tops = [int(top) for top in maxima if _stands_out(seen, int(top), prominence)]
+    rises = seen.heights[1:] > seen.heights[:-1]
+    maxima = 1 + np.flatnonzero(rises[:-1] & ~rises[1:])
+    if not len(maxima):
+        return []
+    highs = seen.heights.take(maxima).tolist()
+    lows = np.minimum.reduceat(seen.heights, [0, *maxima]).tolist()
+    tops = [top for place, top in enumerate(maxima.tolist())
+            if highs[place] - _saddle(highs, lows, place) >= _needed(seen, highs[place], prominence)]  # fmt: skip
     while len(tops) > 1 and (shares := seen.shares(tops)).min() < share:
         del tops[int(shares.argmin())]
     return tops
 
 
-def _stands_out(seen: Density, top: int, prominence: float) -> bool:
-    height = float(seen.heights[top])
-    needed = max(prominence * height, COUNTING_ERRORS * seen.noise(height))
-    higher = np.flatnonzero(seen.heights > height)
-    place = int(np.searchsorted(higher, top))
-    left = int(higher[place - 1]) if place else 0
-    right = int(higher[place]) if place < len(higher) else len(seen.heights) - 1
-    saddle = max(seen.heights[left:top].min(), seen.heights[top : right + 1].min())
-    return bool(height - saddle >= needed)
+def _needed(seen: Density, height: float, prominence: float) -> float:
+    """Return by how much a peak must stand out; infinite for one that counting alone may raise."""
+    if height <= COUNTING_ERRORS**2 / math.sqrt(2) * seen.lone:
+        return math.inf
+    return max(prominence * height, COUNTING_ERRORS * seen.noise(height))
+
+
+def _saddle(highs: Sequence[float], lows: Sequence[float], place: int) -> float:
+    """Return the higher of the two lowest heights between a maximum and the next higher one on either side.
+
+    ``lows[i]`` lies before the maximum ``highs[i]``, ``lows[i + 1]`` behind it.
+    """
+    before = _lowest(highs[place], highs[:place][::-1], lows[: place + 1][::-1])
+    return max(before, _lowest(highs[place], highs[place + 1 :], lows[place + 1 :]))
+
+
+def _lowest(height: float, highs: Sequence[float], lows: Sequence[float]) -> float:
+    """Return the lowest of some lows on a way, up to the first maximum that is higher."""
+    higher = next((step for step, high in enumerate(highs) if high > height), len(highs))
+    return min(lows[: higher + 1])
 
 
 @dataclass(frozen=True, slots=True)

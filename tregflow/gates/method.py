@@ -40,10 +40,13 @@ class Doubt:
         movement inside the method was reached; ``unsettled``, it did not converge.
     sentence : str
         What was seen, with its figures, to follow the gate's name: "the valley is only 8 % deep …".
+    whose : str
+        What is doubted where it is not the gate itself: the model that several gates share.
     """
 
     kind: Literal["weak", "bound", "unsettled"]
     sentence: str
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)

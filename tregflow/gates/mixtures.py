@@ -8,7 +8,7 @@ events that are still there, and how far up its axis they draw it: it moves when
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +52,13 @@ tubes 0.23 at most."""
 
 
 def mixture(
-    fit: Fit, axes: tuple[int, ...], inside: Mask | None = None, *, keep: tuple[str, ...], odds: float = 0.5
+    fit: Fit,
+    axes: tuple[int, ...],
+    inside: Mask | None = None,
+    is_told: bool = True,
+    *,
+    keep: tuple[str, ...],
+    probability: float = 0.5,
 ) -> Found:
     """Keep some kinds of cells of a model, up to where the others become likelier.
 
@@ -65,10 +71,12 @@ def mixture(
     inside : ndarray of bool, shape (n_events,), optional
         Which events of the fit the gate's parent holds; all where it is not given. A cut needs it; an
         outline and an ellipse part all events of the fit.
+    is_told : bool
+        Whether to work out how sure the gate is; without, there is no evidence, and no doubt but the fit's.
     keep : tuple of str
         Names of the kinds that are kept.
-    odds : float, default 0.5
-        Probability of a kept kind at the border.
+    probability : float, default 0.5
+        That a cell on the border is of a kept kind.
 
     Returns
     -------
@@ -89,27 +97,32 @@ def mixture(
     Notes
     -----
     A cut lies where the densities of the kept kinds and of the others, along its axis and among the
-    events inside, have these odds: each event adds to each kind the normal distribution that the kind
+    events inside, have the odds of `probability`: each event adds to each kind the normal distribution that the kind
     has there, given the event's other axes, as much as these make the kind likely. An outline is the
     border as seen from the middle of the kept kinds, on 40 rays; where the nearest kept kind ends
     before others begin it is open, and goes on along an axis unless others lie there. An ellipse has
     the mean and covariance of all kept kinds; its distance is the one at which the probability of a
-    kept kind, summed over the events within, exceeds `odds` by most.
+    kept kind, summed over the events within, exceeds `probability` by most.
     """
     kept = fit.model.among(tuple(keep))
-    level = math.log(odds / (1 - odds))
+    level = math.log(probability / (1 - probability))
+    shape: Interval | Polygon | Ellipse
     if len(axes) == 1:
-        return _cut(fit, axes[0], inside, kept, level)
-    if len(axes) == 2:
-        return _outlined(fit, axes, kept, level)
-    return _ellipse(fit, axes, kept, odds)
+        shape, told = _cut(fit, axes[0], inside, kept, level)
+    elif len(axes) == 2:
+        shape, told = _outlined(fit, axes, kept, level)
+    else:
+        shape, told = _ellipse(fit, axes, kept, probability)
+    if not is_told:
+        return Found(shape, doubts=fit.doubts)
+    evidence = {**told(), "unsure": _unsure(fit, kept)}
+    return Found(shape, {**evidence, "events": len(fit.points)}, (*fit.doubts, *_doubts(**evidence)))
 
 
-def _found(fit: Fit, shape: Interval | Polygon | Ellipse, kept: Mask, **evidence: float) -> Found:
-    """Return a shape with what is to be said of it and of the fit."""
-    evidence["unsure"] = _unsure(fit, kept)
-    doubts = *fit.doubts, *_doubts(**evidence)
-    return Found(shape, {**evidence, "events": len(fit.points)}, doubts)
+Corner = tuple[float, float]
+
+Told = Callable[[], dict[str, float]]
+"""What is to be said of a shape, worked out when it is asked for."""
 
 
 def _unsure(fit: Fit, kept: Mask) -> float:
@@ -123,12 +136,12 @@ def _doubts(
     unsure: float, lost: float = 0.0, let_in: float = 0.0, misfit: float = 0.0, **_: float
 ) -> Iterator[Doubt]:
     if lost + let_in > MISTAKEN:
-        said = f"{100 * lost:.0f} % of the kept cells are expected beyond the cut, and {100 * let_in:.0f} % as many others within"
+        said = f"the cut misses {100 * lost:.0f} % of the kept cells, and others make up {100 * let_in:.0f} % of their number"
         yield Doubt("weak", said)
     if unsure > UNSURE:
-        yield Doubt("weak", f"{100 * unsure:.0f} % of the kept cells cannot be told from others on any axis")
+        yield Doubt("weak", f"{100 * unsure:.0f} % of the kept cells overlap with other kinds of cells")
     if misfit > ELSEWHERE:
-        said = f"{100 * misfit:.0f} % of the events lie elsewhere along the axis than the kinds of cells do"
+        said = f"{100 * misfit:.0f} % of the events lie along its axis where the model has no cells"
         yield Doubt("weak", said)
 
 
@@ -221,19 +234,21 @@ def _smoothed(heights: Values, width: float) -> Values:
     return smoothed
 
 
-def _cut(fit: Fit, axis: int, inside: Mask | None, kept: Mask, level: float) -> Found:
+def _cut(fit: Fit, axis: int, inside: Mask | None, kept: Mask, level: float) -> tuple[Interval, Told]:
     seen = profile(fit, axis, inside, kept)
     place = _border(seen, level)
+    return Interval(low=seen.at(place)), lambda: _mistaken(seen, place)
+
+
+def _mistaken(seen: Profile, place: float) -> dict[str, float]:
+    """Return what is to be said of a cut."""
     ours = max(float(seen.kept.sum()), 1.0)
-    return _found(
-        fit,
-        Interval(low=seen.at(place)),
-        kept,
-        separation=_separation(seen),
-        lost=_below(seen.kept, place) / ours,
-        let_in=(float(seen.others.sum()) - _below(seen.others, place)) / ours,
-        misfit=_elsewhere(seen),
-    )
+    return {
+        "separation": _separation(seen),
+        "lost": _below(seen.kept, place) / ours,
+        "let_in": (float(seen.others.sum()) - _below(seen.others, place)) / ours,
+        "misfit": _elsewhere(seen),
+    }
 
 
 def _below(heights: Values, place: float) -> float:
@@ -276,7 +291,7 @@ def _elsewhere(seen: Profile) -> float:
 # ------------------------------------------------------------------------------------ two axes
 
 
-def _outlined(fit: Fit, axes: tuple[int, ...], kept: Mask, level: float) -> Found:
+def _outlined(fit: Fit, axes: tuple[int, ...], kept: Mask, level: float) -> tuple[Polygon, Told]:
     found = fit.found.on(axes)
     middle = np.average(found.means[kept], axis=0, weights=found.shares[kept])
     if found.odds(middle[None], kept)[0] <= level:
@@ -284,7 +299,19 @@ def _outlined(fit: Fit, axes: tuple[int, ...], kept: Mask, level: float) -> Foun
         raise GateError(f"at {at}, in the middle of the kept cells, others are likelier")
     unit = fit.model.spread[kept][:, list(axes)].mean(axis=0)
     vertices = _around(_Sight(found, kept, level), middle, unit)
-    return _found(fit, Polygon(vertices), kept, separation=_nearest(found, kept))
+    return Polygon(_closed(vertices, found, kept)), lambda: {"separation": _nearest(found, kept)}
+
+
+def _closed(vertices: Sequence[Corner], found: Normals, kept: Mask) -> tuple[Corner, ...]:
+    """Return an outline that ends where the kept kinds do on every side beyond which others lie.
+
+    There, rays that meet nobody would go on to where nobody has been: CD127lo must not hold what is CD127hi.
+    """
+    spreads = np.sqrt(np.diagonal(found.covariances[kept], axis1=1, axis2=2))
+    ours, others = found.means[kept], found.means[~kept]
+    low = np.where(others.min(axis=0) < ours.min(axis=0), (ours - OUTERMOST * spreads).min(axis=0), -np.inf)
+    high = np.where(others.max(axis=0) > ours.max(axis=0), (ours + OUTERMOST * spreads).max(axis=0), np.inf)
+    return tuple((float(x), float(y)) for x, y in np.clip(vertices, low, high))
 
 
 def _nearest(found: Normals, kept: Mask) -> float:
@@ -312,8 +339,9 @@ class _Sight:
     def away(self, places: Values, kinds: Mask) -> Values:
         """Return the distance of the nearest of some kinds, its standard deviations; (..., 2) in."""
         near = self.found.of(kinds)
-        away = places.reshape(-1, 2) - near.means[:, None]
-        squared = np.einsum("kni,kij,knj->kn", away, near.precisions, away).min(axis=0)
+        x, y = (places[..., axis].ravel() - near.means[:, axis, None] for axis in (0, 1))
+        xx, xy, yy = (near.precisions[:, row, column, None] for row, column in ((0, 0), (0, 1), (1, 1)))
+        squared = ((xx * x + 2 * xy * y) * x + yy * y * y).min(axis=0)
         distances: Values = np.sqrt(squared).reshape(places.shape[:-1])
         return distances
 
@@ -324,11 +352,13 @@ def _around(sight: _Sight, middle: Values, unit: Values) -> tuple[tuple[float, f
     ways = np.column_stack([np.cos(turns), np.sin(turns)])
     steps = np.arange(0, FARTHEST, FINE_RAY)
     places = middle + steps[:, None] * (ways * unit)[:, None]
-    odds = sight.odds(places)
     is_near = sight.away(places, sight.kept) <= OUTERMOST
+    # what lies beyond the kept kinds on every ray is not asked for
+    farthest = 1 + int(np.flatnonzero(is_near.any(axis=0))[-1])
+    odds = sight.odds(places[:, :farthest])
     ends = np.where(is_near.all(axis=1), len(steps), np.maximum(is_near.argmin(axis=1), 1)) - 1
     corners = places[np.arange(RAYS), ends]
-    is_closed = ((odds < 0) & is_near).any(axis=1)
+    is_closed = ((odds < 0) & is_near[:, :farthest]).any(axis=1)
     for ray in np.flatnonzero(is_closed):
         after = int((odds[ray] < 0).argmax())
         before, beyond = odds[ray, after - 1 : after + 1]
@@ -344,8 +374,9 @@ def _opened(sight: _Sight, corners: Values, ways: Values) -> Values:
     ends = corners.copy()
     ends[rays, axes] = np.where(ways[rays, axes] > 0, BEYOND[1], BEYOND[0])
     paths = corners[:, None] + np.linspace(0, 1, RAYS)[:, None] * (ends - corners)[:, None]
-    is_others = (sight.odds(paths) < 0) & (sight.away(paths, ~sight.kept) <= OUTERMOST)
-    blocked: Mask = np.any(is_others, axis=1)
+    is_near = sight.away(paths, ~sight.kept) <= OUTERMOST
+    blocked: Mask = np.logical_or.reduce(is_near, axis=1)
+    blocked[blocked] = (is_near[blocked] & (sight.odds(paths[blocked]) < 0)).any(axis=1)
     return np.where(blocked[:, None], corners, ends)
 
 
@@ -364,7 +395,7 @@ def _turned(corners: Values) -> tuple[tuple[float, float], ...]:
 # ---------------------------------------------------------------------------------- three axes
 
 
-def _ellipse(fit: Fit, axes: tuple[int, ...], kept: Mask, odds: float) -> Found:
+def _ellipse(fit: Fit, axes: tuple[int, ...], kept: Mask, odds: float) -> tuple[Ellipse, Told]:
     found = fit.found.on(axes)
     centre, covariance = _merged(found.of(kept))
     likely = _likely(found, features(fit.points[:, list(axes)]), fit.counts())
@@ -377,7 +408,7 @@ def _ellipse(fit: Fit, axes: tuple[int, ...], kept: Mask, odds: float) -> Found:
         raise GateError("around the middle of the kept cells, others are likelier")
     distance = float(squared[order[best : best + 2]].mean())
     shape = Ellipse(tuple(map(float, centre)), tuple(tuple(map(float, row)) for row in covariance), distance)
-    return _found(fit, shape, kept, separation=_nearest(found, kept))
+    return shape, lambda: {"separation": _nearest(found, kept)}
 
 
 def _merged(found: Normals) -> tuple[Values, Values]:

@@ -133,15 +133,15 @@ class Polygon:
         Dividing to find where an edge is crossed rounds differently: an event right on a slanted edge
         then falls to another side.
         """
-        inside, share = np.zeros(len(x), bool), np.empty(len(x))
+        inside = np.zeros(len(x), bool)
         above = [y >= corner for _, corner in self.vertices]
         for end, ((x1, y1), (x2, y2)) in enumerate(
             zip((self.vertices[-1], *self.vertices[:-1]), self.vertices, strict=True)
         ):
             if y1 != y2:
-                left = (y - y1) * (x2 - x1)
-                left -= np.multiply(np.subtract(x, x1, out=share), y2 - y1, out=share)
-                inside ^= (above[end - 1] ^ above[end]) & (left > 0 if y2 > y1 else left < 0)
+                beside = np.flatnonzero(above[end - 1] ^ above[end])  # only these may cross the edge
+                left = (y.take(beside) - y1) * (x2 - x1) - (x.take(beside) - x1) * (y2 - y1)
+                inside[beside] ^= left > 0 if y2 > y1 else left < 0
         return inside
 
     def to_mapping(self) -> dict[str, Any]:

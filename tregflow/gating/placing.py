@@ -9,7 +9,7 @@ every method.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
@@ -68,7 +68,7 @@ class Placed:
     n_of : int
         Events of that population that have a place on the axes.
     off_axis : int
-        Events of that population that have none: at or below zero on a log axis.
+        Events of the parent that have no place on an axis of the gate: at or below zero on a log scale.
     tube : str
         The control tube that these events are of; empty for the sample's own.
     across : tuple of str
@@ -107,14 +107,11 @@ class Fitted:
         Its markers.
     rows : ndarray of int, shape (n_points,)
         The events that it was fitted to.
-    off_axis : int
-        Events of the population that have no place on the axes.
     """
 
     fit: Fit
     axes: tuple[str, ...]
     rows: Rows
-    off_axis: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +151,11 @@ class Walk:
     def counts(self, rows: Rows) -> Values | None:
         """Return how often each of some events counts."""
         return None if self.weights is None else self.weights.take(rows)
+
+    @property
+    def is_draw(self) -> bool:
+        """Whether this is a draw of a file's events: where gates lie is asked of it, and nothing else is told."""
+        return self.weights is not None
 
     @property
     def skipped(self) -> frozenset[str]:
@@ -206,6 +208,25 @@ def place(population: Population, walk: Walk, others: Others = ALONE) -> Placed:
     shape = fixed or population.gate.stored
     if missing := _unreached(population, shape, walk):
         return Placed(None, "refused", reason=f"{missing} could not be placed")
+    placed = _placed(population, walk, others, fixed or population.gate.stored)
+    return replace(placed, off_axis=_off_axis(population, walk))
+
+
+def _off_axis(population: Population, walk: Walk) -> int:
+    """Return how many of the parent's events have no place on an axis of a gate: a log scale has none at and below zero."""
+    scales = {
+        marker: walk.bound.scales[marker] for marker in population.markers if marker in walk.bound.channels
+    }
+    rows = walk.members[population.parent]
+    lost = np.zeros(len(rows), bool)
+    for marker in (marker for marker, scale in scales.items() if scale.positive):
+        lost |= walk.bound.linear(marker, rows) <= 0
+    return int(lost.sum())
+
+
+def _placed(population: Population, walk: Walk, others: Others, shape: Shape | None) -> Placed:
+    """Place a gate whose parent is there."""
+    fixed = others.corrections.get(population.name)
     if absent := [marker for marker in population.markers if marker not in walk.bound.channels]:
         return Placed(Everything(), "skipped", reason=f"no channel for {' and '.join(absent)}")
     if unknown := [name for name in negated(shape) if name in walk.skipped]:
@@ -243,7 +264,9 @@ def _found(population: Population, walk: Walk, others: Others) -> Placed:
     if is_cut(population.gate.method) or (population.gate.model and len(population.markers) == 1):
         placed = _kept(placed, population, walk.bound)
     else:
-        placed = _outlined(placed, population, walk.bound)
+        placed = _in_window(placed, population, walk.bound)
+    if not walk.is_draw:
+        placed = _moved(placed, population, walk.bound)
     if any(doubt.kind == "bound" for doubt in placed.doubts):
         placed = replace(placed, status="at bound")
     return placed
@@ -258,7 +281,6 @@ class _Seen:
 
     points: Values
     weights: Values | None
-    off_axis: int
 
 
 def _looked(population: Population, walk: Walk, others: Others) -> Placed:
@@ -273,7 +295,7 @@ def _looked(population: Population, walk: Walk, others: Others) -> Placed:
             f"{_whose(population, of)} has {len(seen.points):,} events, {gate.least:,} are needed"
         )
     found = _called(population, source, seen, walk.before.get(population.name))
-    return Placed(found.shape, "found", of=of, n_of=len(seen.points), off_axis=seen.off_axis, tube=population.control,
+    return Placed(found.shape, "found", of=of, n_of=len(seen.points), tube=population.control,
                   across=tuple(name for name, peer in peers if of in peer.members), evidence=found.evidence,
                   doubts=found.doubts)  # fmt: skip
 
@@ -300,10 +322,10 @@ def _events(walk: Walk, markers: Sequence[str], of: str) -> _Seen:
     view = walk.view(markers, of)
     points, weights = view.points(), walk.counts(view.rows)
     if np.isfinite(points).all():
-        return _Seen(points, weights, 0)
+        return _Seen(points, weights)
     has_place = np.isfinite(points).all(axis=1)
     weights = None if weights is None else weights[has_place]
-    return _Seen(points[has_place], weights, int(len(points) - has_place.sum()))
+    return _Seen(points[has_place], weights)
 
 
 def _pooled(seen: Sequence[_Seen]) -> _Seen:
@@ -311,7 +333,7 @@ def _pooled(seen: Sequence[_Seen]) -> _Seen:
         return seen[0]
     counts = [one.weights if one.weights is not None else np.ones(len(one.points)) for one in seen]
     weights = None if all(one.weights is None for one in seen) else np.concatenate(counts)
-    return _Seen(np.concatenate([one.points for one in seen]), weights, sum(one.off_axis for one in seen))
+    return _Seen(np.concatenate([one.points for one in seen]), weights)
 
 
 def _called(population: Population, source: Walk, seen: _Seen, before: Placed | None) -> Found:
@@ -380,17 +402,17 @@ def fitted(kinds: Kinds, walk: Walk) -> Fitted | str:
     view = walk.view(kinds.markers, kinds.of)
     points, rows = view.points(), view.rows
     if not np.isfinite(points).all():
-        has_place: Mask = np.isfinite(points).all(axis=1)
+        has_place: Mask = np.logical_and.reduce(np.isfinite(points), axis=1)
         points, rows = points[has_place], rows[has_place]
     if len(points) < kinds.least:
         return f"{kinds.of} has {len(points):,} events, {kinds.least:,} are needed"
     start = walk.starts.get(kinds.name)
     near = start.fit if isinstance(start, Fitted) else None
     try:
-        found = fit(points, kinds.model, walk.counts(rows), near=near)
+        found = fit(points, kinds.model, walk.counts(rows), near, is_told=not walk.is_draw)
     except GateError as error:
         return str(error)
-    return Fitted(found, kinds.markers, rows, len(view) - len(rows))
+    return Fitted(found, kinds.markers, rows)
 
 
 def _parted(population: Population, walk: Walk) -> Placed:
@@ -401,20 +423,25 @@ def _parted(population: Population, walk: Walk) -> Placed:
     axes = tuple(model.axes.index(marker) for marker in population.markers)
     inside = np.zeros(len(walk.bound.sample), bool)
     inside[walk.members[population.parent]] = True
-    found = mixture(model.fit, axes, inside[model.rows], **gate.settings)
-    return Placed(rounded(found.shape), "found", of=gate.of, n_of=len(model.rows), off_axis=model.off_axis,
-                  evidence=found.evidence, doubts=found.doubts)  # fmt: skip
+    found = mixture(model.fit, axes, inside[model.rows], not walk.is_draw, **gate.settings)
+    return Placed(rounded(found.shape), "found", of=gate.of, n_of=len(model.rows),
+                  evidence=found.evidence, doubts=tuple(_of_model(found.doubts, model.fit, gate.model)))  # fmt: skip
+
+
+def _of_model(doubts: Iterable[Doubt], fitted: Fit, name: str) -> Iterator[Doubt]:
+    """Yield a gate's doubts; those of the model carry its name, so that gates that share it say them once."""
+    yield from (replace(doubt, whose=name) if doubt in fitted.doubts else doubt for doubt in doubts)
 
 
 # ------------------------------------------------------------------------------ beside the stored
 
 
 def _kept(placed: Placed, population: Population, bound: Bound) -> Placed:
-    """Clamp a cut to its window, turn it to the side that is kept, and say how far it moved."""
+    """Clamp a cut to its window, and turn it to the side that is kept."""
     gate, marker = population.gate, population.markers[0]
     assert isinstance(placed.shape, Interval)
     cut, status = _clamped(placed.shape.low, gate.within, bound.unit(marker))
-    return _moved(replace(placed, shape=kept(cut, gate.keep), status=status), population, bound)
+    return replace(placed, shape=kept(cut, gate.keep), status=status)
 
 
 def _clamped(cut: float, within: tuple[float, float] | None, unit: float) -> tuple[float, Status]:
@@ -427,12 +454,8 @@ def _clamped(cut: float, within: tuple[float, float] | None, unit: float) -> tup
     return (high, "at bound") if cut >= high - grid else (cut, "found")
 
 
-def _outlined(placed: Placed, population: Population, bound: Bound) -> Placed:
-    """Hold an outline to its window, and say how far it lies from the stored one."""
-    return _moved(_in_window(placed, population, bound), population, bound)
-
-
 def _in_window(placed: Placed, population: Population, bound: Bound) -> Placed:
+    """Hold an outline to its window."""
     within, shape = population.gate.settings.get("within"), placed.shape
     if within is None:
         return placed

@@ -28,13 +28,16 @@ def walked(walk: Walk, template: Template, others: Others = ALONE, *, beside: bo
         The same, with every gate placed.
     """
     alone = Others(others.controls, others.absent, {}, others.corrections)
-    _fit(template, ROOT, walk)
+    peers = tuple(others.companions.values()) if beside else ()
+    for one in (walk, *peers):
+        _fit(template, ROOT, one)
     for population in template.populations:
         found = place(population, walk, others)
         _step(population, found, walk)
         _fit(template, population.name, walk)
-        for peer in others.companions.values() if beside else ():
+        for peer in peers:
             _step(population, found if found.across else place(population, peer, alone), peer)
+            _fit(template, population.name, peer)
     return walk
 
 

@@ -67,7 +67,7 @@ class Gates(Names):
         return replace(gate, settings={**gate.settings, "outline": outline}, stored=gate.stored or outline)
 
     def _mixture(self, said: Any, trail: Trail, axes: int) -> Gate:
-        own = {"keep": tuple(said.keep), "odds": said.odds}
+        own = {"keep": tuple(said.keep), "probability": said.probability}
         model = self.words.models.get(said.model)
         if model is None:
             known = nearest(said.model, self.words.models)

@@ -234,10 +234,11 @@ def _of_models(old: Template, new: Template) -> Iterator[Change]:
                              *_most(pairs, old.scales))  # fmt: skip
 
 
-def _kind(middle: Sequence[float], spread: Sequence[float] | None) -> str:
+def _kind(middle: Sequence[float], spread: Sequence[float | None] | None) -> str:
     if spread is None:
         return ", ".join(f"{place:g}" for place in middle)
-    return ", ".join(f"{place:g} ± {wide:g}" for place, wide in zip(middle, spread, strict=True))
+    widths = ["" if wide is None else f" ± {wide:g}" for wide in spread]
+    return ", ".join(f"{place:g}{width}" for place, width in zip(middle, widths, strict=True))
 
 
 def _of_bridge(old: Template, new: Template) -> Iterator[Change]:

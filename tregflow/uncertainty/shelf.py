@@ -10,7 +10,8 @@ that share it are the same in every detector.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from tregflow.gating import Gated
 from tregflow.gating.placing import Walk
 from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Template
-from tregflow.view import Bound, Held
+from tregflow.transforms import Identity, Transform
+from tregflow.view import NO_MEMBERS, Bound, Held, Mask, View
 
 Bits = NDArray[np.uint64]
 ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -47,6 +49,46 @@ class Laid(Held):
 
 
 @dataclass(frozen=True, eq=False)
+class OnAxes(View):
+    """Some events as they lie on the axes: gates are compared with them there, and nothing is brought to scale."""
+
+    def linear(self, axis: int) -> Values:
+        """Return values in axis units, as if these were linear; shape (n_rows,)."""
+        return self.bound.scaled(self.markers[axis], self.rows)
+
+    def scale(self, axis: int) -> Transform:  # noqa: ARG002 - as all views
+        """Return the scale that axis units have on themselves."""
+        return Identity()
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn(Laid):
+    """Some events of a shelf, counted anew from 0; a column is taken out once, when it is first looked at.
+
+    Parameters
+    ----------
+    places : ndarray of int, shape (n_drawn,)
+        Their places on the shelf.
+    taken : dict of str to ndarray
+        Axis values by marker, as far as they were looked at; each shape (n_drawn,).
+    """
+
+    places: Rows = field(default_factory=lambda: np.empty(0, np.intp))
+    taken: dict[str, Values] = field(default_factory=dict)
+
+    def scaled(self, marker: str, rows: Rows) -> Values:
+        """Return one marker's values in axis units; shape (n_rows,)."""
+        if marker not in self.taken:
+            self.taken[marker] = super().scaled(marker, self.places)
+        column = self.taken[marker]
+        return column if len(rows) == len(column) else column.take(rows)
+
+    def view(self, markers: tuple[str, ...], rows: Rows, members: Mapping[str, Rows] = NO_MEMBERS) -> View:
+        """Return some events under some markers, as they lie on the axes."""
+        return OnAxes(self, markers, rows, members)
+
+
+@dataclass(frozen=True, eq=False)
 class Shelf:
     """Events of a tube in the order of their values.
 
@@ -66,6 +108,23 @@ class Shelf:
     events: int
     members: Mapping[str, Rows]
     seed: int
+
+    @cached_property
+    def inside(self) -> Mapping[str, Mask]:
+        """Which events are in each population; each shape (n_events,)."""
+        return {name: _mask(rows, self.events) for name, rows in self.members.items()}
+
+    def drawn(self, places: Rows) -> Drawn:
+        """Return the events at some places, counted anew from 0."""
+        held = self.held
+        return Drawn(held.sample, held.channels, held.scales, held.compensation, held.findings,
+                     held.strange, held.columns, held.stated_lengths, places)  # fmt: skip
+
+
+def _mask(rows: Rows, events: int) -> Mask:
+    mask = np.zeros(events, bool)
+    mask[rows] = True
+    return mask
 
 
 def shelved(gated: Gated) -> Shelf:

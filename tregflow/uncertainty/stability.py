@@ -1,7 +1,7 @@
 """How steadily each gate stands: what its place owes to chance.
 
-A file is a sample of the cells that were there. It is drawn anew many times: in each draw every event
-counts a random number of times, Poisson with mean 1 (the bootstrap for large samples), and every gate
+A file is a sample of the cells that were there. It is drawn anew many times, with replacement (the
+bootstrap: an event counts in a draw as often as it came, about Poisson with mean 1), and every gate
 is placed again, from the root down, on what its parents keep in that draw. The scatter of its edges over
 the draws is what another tube of the same cells would have moved them. It says nothing of drift, of
 staining or of the choice of gates, and a stored gate has none of it.
@@ -32,16 +32,21 @@ from tregflow.sample import Rows, Values
 from tregflow.template import ROOT, Measure, Population, Template
 from tregflow.uncertainty.shelf import Shelf, of_walk, shelved
 from tregflow.uncertainty.shifts import Scenario, Step, moved, perturbed
+from tregflow.view import Mask
 
 DRAWN = 2500
 """Events, of the smallest population that a gate was placed on, that a draw leaves."""
+
+WHOLE = 20_000
+"""Events up to which a file is drawn whole."""
 
 UNSTEADY = 0.1
 """Share of draws without an answer, or with one at a bound, from which on a gate that was found is doubted: it
 hangs on a few events whether there is one, and with the next tube there may be none."""
 
-STEPS = 1 << 16
-"""Grid of the random numbers that counts are drawn with: their mean and variance are right to five digits."""
+SEEN = 20_000
+"""Events of a population that are looked at to say where its middle is, and which share lies near a border. They
+come first on the shelf, whose order is random: a share of 1 % is told to 0.07 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,7 @@ def stability(gated: Gated, draws: int, shelf: Shelf | None = None) -> Stability
         numbers = {one.name: _unmoved(one, gated) for one in gated.template.measures} if draws else {}
         return Stability(0, 1.0, gates if draws else {}, numbers)
     shelf, share = shelf or shelved(gated), _share(gated)
-    seen = [_seen(gated, shelf, walk, share) for walk in _walks(gated, shelf, share, draws)]
+    seen = [_seen(gated, was, walk, share) for was, walk in _walks(gated, shelf, share, draws)]
     gates |= {
         name: _steadiness(name, gated, shelf, [one.placed[name] for one in seen], share) for name in drawn
     }
@@ -194,17 +199,20 @@ def doubted(gated: Gated, sure: Stability) -> Gated:
     -------
     Gated
     """
-    placed = {name: _doubted(one, sure.gates.get(name, NOWHERE)) for name, one in gated.placed.items()}
+    placed = {
+        name: _doubted(one, sure.gates.get(name, NOWHERE), is_whole=sure.share == 1)
+        for name, one in gated.placed.items()
+    }
     return replace(gated, placed=placed)
 
 
-def _doubted(placed: Placed, steady: Steadiness) -> Placed:
-    lost = steady.fallen + steady.bound
-    if placed.status not in ("found", "moved") or not lost > UNSTEADY * steady.draws:
+def _doubted(placed: Placed, steady: Steadiness, *, is_whole: bool) -> Placed:
+    """Return a gate with a doubt where it often has no answer; a part of the file may not see what the file shows."""
+    often = steady.fallen + steady.bound > UNSTEADY * steady.draws
+    if not (is_whole and often and placed.status in ("found", "moved")):
         return placed
-    told = f"placed again on {steady.draws} draws of its events it had no answer in {steady.fallen}"
-    doubt = Doubt("unsettled", f"{told} and stopped at a bound in {steady.bound}")
-    return replace(placed, doubts=(*placed.doubts, doubt))
+    seen = f"had no answer in {steady.fallen} and stopped at a bound in {steady.bound} of {steady.draws} draws of its events"
+    return replace(placed, doubts=(*placed.doubts, Doubt("unsettled", f"{seen}; look whether it lies well")))
 
 
 def _at_rest(placed: Placed) -> Steadiness:
@@ -225,38 +233,36 @@ def _unmoved(measure: Measure, gated: Gated) -> float:
 
 # -------------------------------------------------------------------------------------------- draws
 
+Inside = Mapping[str, Mask]
+"""Which of the drawn events a population holds, by name."""
+
 
 def _share(gated: Gated) -> float:
     """Return the share of the events to be drawn, 0 to 1."""
     placed_on = [placed.n_of for placed in gated.placed.values() if placed.n_of]
-    return min(1.0, DRAWN / max(1, min(placed_on, default=len(gated.members[ROOT]))))
+    events = len(gated.members[ROOT])
+    return 1.0 if events <= WHOLE else min(1.0, DRAWN / max(1, min(placed_on, default=events)))
 
 
-def _walks(gated: Gated, shelf: Shelf, share: float, draws: int) -> Iterator[Walk]:
-    """Yield the file gated on each draw."""
-    template, table, rng = _freed(gated), _counts(share), np.random.default_rng(shelf.seed)
-    others = _laid(gated)
+def _walks(gated: Gated, shelf: Shelf, share: float, draws: int) -> Iterator[tuple[Inside, Walk]]:
+    """Yield the file gated on each draw, and which of the drawn events its populations held before."""
+    template, rng, others = _freed(gated), np.random.default_rng(shelf.seed), _laid(gated)
+    measured = {name for one in template.measures for name in (one.count, one.of)}
     for _ in range(draws):
-        weights, rows = _weights(shelf.events, table, rng)
-        beside = others.drawn(table)
-        walk = Walk(shelf.held, {ROOT: rows}, weights=weights, before=gated.placed, starts=gated.fitted)
-        yield walked(walk, template, beside, beside=False)
+        places, weights = _drawn(shelf.events, share, rng)
+        drawn = Walk(shelf.drawn(places), {ROOT: np.arange(len(places))}, weights=weights,
+                     before=gated.placed, starts=gated.fitted)  # fmt: skip
+        was = {name: shelf.inside[name].take(places) for name in measured & shelf.members.keys()}
+        yield was, walked(drawn, template, others.drawn(share), beside=False)
 
 
-def _counts(share: float) -> Values:
-    """Return how much an event counts for each random number: Poisson with mean `share`, over `share`."""
-    chances = [math.exp(-share)]
-    while sum(chances) < 1 - 0.5 / STEPS:
-        chances.append(chances[-1] * share / len(chances))
-    until = np.rint(STEPS * np.cumsum(chances)).astype(int)
-    until[-1] = STEPS
-    return np.repeat(np.arange(len(chances)) / share, np.diff(until, prepend=0))
-
-
-def _weights(events: int, table: Values, rng: np.random.Generator) -> tuple[Values, Rows]:
-    """Return what each event counts in a draw, and the events that count."""
-    weights = table.take(rng.integers(0, STEPS, events, dtype=np.uint16))
-    return weights, np.flatnonzero(weights)
+def _drawn(events: int, share: float, rng: np.random.Generator) -> tuple[Rows, Values]:
+    """Return the events of a draw, a share of all with replacement, and what each counts: all count as the file."""
+    if not events:
+        return np.empty(0, np.intp), np.empty(0)
+    wanted = max(1, round(share * events))
+    places, times = np.unique(rng.integers(0, events, wanted, np.intp), return_counts=True)
+    return places, times.astype(np.float64) * (events / wanted)
 
 
 def _freed(gated: Gated) -> Template:
@@ -279,12 +285,11 @@ class _Tube:
     shelf: Shelf
     rng: np.random.Generator
 
-    def drawn(self, table: Values) -> Walk:
+    def drawn(self, share: float) -> Walk:
         """Return a draw of the tube: the populations that are asked for, as they were gated."""
-        weights, _ = _weights(self.shelf.events, table, self.rng)
-        members = {name: rows.take(np.flatnonzero(weights.take(rows)))
-                   for name, rows in self.shelf.members.items()}  # fmt: skip
-        return Walk(self.shelf.held, members, weights=weights)
+        places, weights = _drawn(self.shelf.events, share, self.rng)
+        members = {name: np.flatnonzero(mask.take(places)) for name, mask in self.shelf.inside.items()}
+        return Walk(self.shelf.drawn(places), members, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,10 +300,10 @@ class _Laid:
     controls: Mapping[str, _Tube]
     companions: Mapping[str, _Tube]
 
-    def drawn(self, table: Values) -> Others:
+    def drawn(self, share: float) -> Others:
         """Return a draw of every tube that a gate is placed on; the rest as they are."""
-        controls = {name: tube.drawn(table) for name, tube in self.controls.items()}
-        companions = {name: tube.drawn(table) for name, tube in self.companions.items()}
+        controls = {name: tube.drawn(share) for name, tube in self.controls.items()}
+        companions = {name: tube.drawn(share) for name, tube in self.companions.items()}
         return replace(self.others, controls={**self.others.controls, **controls},
                        companions={**self.others.companions, **companions})  # fmt: skip
 
@@ -340,63 +345,52 @@ class _Draw:
     moves: Mapping[str, tuple[float, float]]
 
 
-def _seen(gated: Gated, shelf: Shelf, walk: Walk, share: float) -> _Draw:
-    measures = gated.template.measures
-    names = {name for one in measures for name in (one.count, one.of)}
-    parted = {name: _parted(name, shelf, walk) for name in names & walk.members.keys() & shelf.members.keys()}
-    return _Draw(walk.placed, {one.name: _move(one, parted, share) for one in measures})
+def _seen(gated: Gated, was: Inside, walk: Walk, share: float) -> _Draw:
+    assert walk.weights is not None
+    parted = {name: _parted(mask, walk.members[name], walk.weights)
+              for name, mask in was.items() if name in walk.members}  # fmt: skip
+    moves = {one.name: _move(one, parted, walk.weights, share) for one in gated.template.measures}
+    return _Draw(walk.placed, moves)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class _Parted:
-    """The drawn events of a population in the gates of the file, and those that the gates of the draw change.
+    """A population of a draw in the gates of the file and in those of the draw.
 
     Parameters
     ----------
-    events : float
-        In the gates of the file.
-    rows, signs, weights : ndarray, each shape (n_changed,)
-        Events that came (1) or went (-1), and what each counts.
+    before, now : float
+        What its events count, in either.
+    change : ndarray, shape (n_drawn,)
+        Which of the drawn events came (1) and went (-1).
     """
 
-    events: float
-    rows: Rows
-    signs: Values
-    weights: Values
+    before: float
+    now: float
+    change: Values
 
 
-def _parted(name: str, shelf: Shelf, walk: Walk) -> _Parted:
-    assert walk.weights is not None
-    before = shelf.members[name]
-    weights = walk.weights.take(before)
-    change = np.zeros(shelf.events, np.int8)
-    change[walk.members[name]] = 1
-    change[before.take(np.flatnonzero(weights))] -= 1
-    rows = np.flatnonzero(change)
-    return _Parted(float(weights.sum()), rows, change.take(rows).astype(np.float64), walk.weights.take(rows))
+def _parted(was: Mask, members: Rows, weights: Values) -> _Parted:
+    change = np.zeros(len(was))
+    change[members] = 1.0
+    change -= was
+    before = float(weights.compress(was).sum())
+    return _Parted(before, before + float(weights @ change), change)
 
 
-def _move(measure: Measure, parted: Mapping[str, _Parted], share: float) -> tuple[float, float]:
+def _move(
+    measure: Measure, parted: Mapping[str, _Parted], weights: Values, share: float
+) -> tuple[float, float]:
     """Return by how much the gates of a draw change a percent, and the variance that counting adds."""
     if not {measure.count, measure.of} <= parted.keys():
         return math.nan, math.nan
     part, whole = parted[measure.count], parted[measure.of]
-    now = [one.events + float(one.signs @ one.weights) for one in (part, whole)]
-    if not whole.events or not now[1]:
+    if not whole.before or not whole.now:
         return math.nan, math.nan
-    percent = 100 * part.events / whole.events
-    owed = _owed(part, whole, percent)
-    return 100 * now[0] / now[1] - percent, float(owed) / whole.events**2 / share
-
-
-def _owed(part: _Parted, whole: _Parted, percent: float) -> float:
-    """Return the sum over changed events of what each counts by the square of what it does to a percent."""
-    rows = np.concatenate([part.rows, whole.rows])
-    does = np.concatenate([100 * part.signs, -percent * whole.signs])
-    weights = np.concatenate([part.weights, whole.weights])
-    _, first, place = np.unique(rows, return_index=True, return_inverse=True)
-    total = np.bincount(place, does, len(first))
-    return float(weights[first] @ total**2)
+    percent = 100 * part.before / whole.before
+    does = 100 * part.change - percent * whole.change  # what each event does to the percent, by the whole
+    owed = float(weights @ (does * does)) / whole.before**2 / share
+    return 100 * part.now / whole.now - percent, owed
 
 
 def _scatter(moves: Sequence[tuple[float, float]], share: float) -> float:
@@ -448,7 +442,7 @@ def _known(spread: float) -> float:
 
 def _middle(population: Population, shelf: Shelf) -> tuple[float, ...]:
     """Return the middle of a population's events on its axes: where its outline is crossed."""
-    rows = shelf.members.get(population.name, np.empty(0, np.intp))
+    rows = shelf.members.get(population.name, np.empty(0, np.intp))[:SEEN]
     if not len(rows):
         return (math.nan,) * len(population.markers)
     return tuple(float(np.median(shelf.held.scaled(marker, rows))) for marker in population.markers)
@@ -490,6 +484,7 @@ def _near(population: Population, gated: Gated, shelf: Shelf, spreads: Values) -
     shape, rows = gated.placed[population.name].shape, shelf.members[population.parent]
     if shape is None or named(shape):
         return math.nan
+    rows = rows[:SEEN]
     markers, units = population.markers, [gated.bound.unit(marker) for marker in population.markers]
     view = shelf.held.cut(markers, rows).view(markers, np.arange(len(rows)))
     inside, changed = shape.contains(view), np.zeros(len(rows), bool)
