@@ -85,7 +85,7 @@ def template() -> str:
               "gate": {"polygon": {"vertices": POLYGONS[name][2]}}} if name in POLYGONS else
              {"name": name, "parent": THRESHOLDS[name][0], "markers": [THRESHOLDS[name][1]],
               "gate": {"interval": {"low": THRESHOLDS[name][2]}}} for name in ORDER]  # fmt: skip
-    return json.dumps({"template": 1, "name": "speed", "markers": {name: {} for name in DETECTORS}, "compensation": "file",
+    return json.dumps({"template": 1, "name": "speed", "shifts": [], "draws": 0, "markers": {name: {} for name in DETECTORS}, "compensation": "file",
                        "scales": {"fluorescence": {"logicle": LOGICLE}}, "populations": gates,
                        "report": {"primary": {"name": "P8 of P3", "count": "P8", "of": "P3"}}})  # fmt: skip
 

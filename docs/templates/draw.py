@@ -74,7 +74,7 @@ TROUBLES = partial(Picture, template="treg", sample="S01_W12")
 
 PICTURES = (
     Picture("../page", "treg", "S01_W12"),
-    TROUBLES("treg-found", trial={"drift": 0.1}, shows="all found", seeds=SEEDS),
+    TROUBLES("treg-found", trial={"drift": 0.03}, shows="all found", seeds=SEEDS),
     TROUBLES("treg-moved", trial=KINDS["cd25-shift"], shows="moved"),
     TROUBLES("treg-at-bound", trial={"shifts": (Shift("CD25", 0.8),)}, shows="at bound"),
     TROUBLES("treg-fallback", trial={"failed": ("LD",)}, shows="fallback"),

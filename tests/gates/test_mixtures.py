@@ -228,6 +228,14 @@ class TestOutline:
         assert evidence["separation"] == pytest.approx(expected, rel=0.1)
         assert evidence["unsure"] < 0.12
 
+    def test_ends_on_every_side_beyond_which_others_lie(self, found):
+        shape, normals = mixture(found, (0, 1), keep=KEEP).shape, found.found.on((0, 1))
+        corners = np.array(shape.vertices)
+        middle, spread = normals.means[3], np.sqrt(np.diagonal(normals.covariances[3]))
+        assert corners[:, 1].max() <= middle[1] + 3.5 * spread[1] + 1e-6  # others have more CD127
+        assert corners[:, 0].min() >= middle[0] - 3.5 * spread[0] - 1e-6  # and less CD25
+        assert corners[:, 0].max() > 1.1  # nobody has more CD25
+
     def test_kinds_that_no_axis_tells_apart_are_a_doubt(self):
         near = replace(TREG, at=(0.59, 0.47, 0.40))
         model = Model((NAIVE, MEMORY, ACTIVE, near))
