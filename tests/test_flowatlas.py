@@ -1,4 +1,4 @@
-"""Real patients' cells: the organ-donor T-cell tubes, gated with the template placed on one donor."""
+"""Real patients' cells: the organ-donor T-cell tubes, gated with the template placed on their donors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_cd4_is_found_on_another_detector_in_one_donor(rows, data):
     assert all(row["denominator"] for row in rows)
 
 
-def test_tubes_with_enough_cells_lie_within_a_factor_of_two_of_the_manual_gates(rows, data):
+def test_tubes_with_enough_cells_lie_within_a_factor_of_1_6_of_the_manual_gates(rows, data):
     with SHEET.open(newline="") as file:
         files = {f"{row['subject']}_{row['visit']}": row["file"] for row in csv.DictReader(file)}
     with (data / FOLDER / "reference_treg.csv").open(newline="") as file:
@@ -49,4 +49,4 @@ def test_tubes_with_enough_cells_lie_within_a_factor_of_two_of_the_manual_gates(
     enough = [row for row in rows if int(row["denominator"]) >= 500]
     ratios = {row["sample"]: float(row["percent"]) / float(manual[files[row["sample"]]]) for row in enough}
     assert len(ratios) == 10
-    assert all(0.5 < ratio < 2 for ratio in ratios.values()), ratios
+    assert all(1 / 1.6 < ratio < 1.6 for ratio in ratios.values()), ratios
