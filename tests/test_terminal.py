@@ -202,3 +202,16 @@ def test_progress_is_silent_where_nobody_watches(capsys):
         seen(Ended(done("A")))
     said = capsys.readouterr()
     assert said.out == said.err == ""
+
+
+class TestVisits:
+    """Flags that favour a visit would take part in the trial: the rates are shown side by side."""
+
+    def test_how_many_of_each_visit_do_not_pass(self, capsys):
+        terminal._show_visits({"W00": (0, 3), "W12": (2, 3)})
+        assert capsys.readouterr().out == "For review or without a number, by visit: W00 0 of 3, W12 2 of 3\n"
+
+    @pytest.mark.parametrize("by_visit", [{"W00": (0, 3), "W12": (0, 3)}, {"W00": (2, 3)}])
+    def test_nothing_to_compare_is_not_told(self, capsys, by_visit):
+        terminal._show_visits(by_visit)
+        assert capsys.readouterr().out == ""

@@ -167,3 +167,26 @@ def test_an_open_side_has_no_edge():
     )  # where the upper side leaves the axis
     assert bounds(Rectangle((0.1, -math.inf), (math.inf, 0.7)), 1, (1, 1)) == (-math.inf, 0.7)
     assert bounds(corners, 0, (0.3, 1)) == (-math.inf, math.inf)
+
+
+def test_a_dim_reference_says_that_it_shows_no_gain():
+    scales = {"fluorescence": {"logicle": {"T": 262144.0, "W": 0.5, "M": 4.5, "A": 0.0}}}
+    gate = {"anchored": {"outline": {"interval": {"low": 0.4}}, "at": [0.12], "drift": 0.3}}
+    found = gated(
+        template(row("A", "root", ["CD25"], gate), scales=scales), sample({"CD25": RNG.normal(2, 30, 3_000)})
+    )
+    (said,) = [finding for finding in placements(found) if finding.code == "N-GAIN"]
+    assert said.sentence == (
+        "A: the cells that it follows are too dim on an axis to tell the gain and the stain of its detector"
+    )
+
+
+def test_a_model_below_a_pooled_gate_is_fitted_in_every_tube():
+    kinds = {"low": {"at": [0.3], "spread": [0.05]}, "high": {"at": [0.8], "spread": [0.05], "steady": False}}
+    pooled = row("P", "root", ["CD25"], {"quantile": {"at": 0.01, "keep": "above", "across": "run"}})
+    parted = row("A", "P", ["CD25"], {"mixture": {"model": "cells", "keep": ["high"]}})
+    stored = template(pooled, parted, models={"cells": {"of": "P", "markers": ["CD25"], "kinds": kinds}})
+    other = stored.bind(sample({"CD25": STAINED}))
+    found = gated(stored, sample({"CD25": STAINED}), companions={"other": other})
+    assert found.placed["A"].status == "found"
+    assert len(found.members["A"]) == pytest.approx(1_000, abs=20)
